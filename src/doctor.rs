@@ -172,30 +172,13 @@ pub fn declared_groups(desired: &Desired, observed: &Observed, external: &BTreeS
     }
     let total = desired.groups.len();
     let check = |name, list, what, help| Check::without(name, list, total, what, help);
-    vec![
-        check(
-            "declared_groups",
-            missing,
-            "declared groups that the account does not have",
-            "create them, or correct their names or ids",
-        ),
-        check(
-            "pinned_names",
-            renamed,
-            "groups with another name in the account",
-            "rename the group, or change its name in the files",
-        ),
-        check(
-            "pinned_permissions",
-            changed,
-            "groups with other permissions than pinned",
-            "find out who changed the policies, then correct them or `permissions`",
-        ),
-        check(
-            "identity_provider",
-            managed,
-            "groups that an identity provider probably manages, without `mode: observe`",
-            "write `mode: observe`: the API refuses other changes of such groups",
-        ),
-    ]
+    let help = "create them, or correct their names or ids";
+    let missing = check("declared_groups", missing, "declared groups that the account does not have", help);
+    let help = "rename the group, or change its name in the files";
+    let renamed = check("pinned_names", renamed, "groups with another name in the account", help);
+    let help = "find out who changed the policies, then correct them or `permissions`";
+    let changed = check("pinned_permissions", changed, "groups with other permissions than pinned", help);
+    let what = "groups that an identity provider probably manages, without `mode: observe`";
+    let help = "write `mode: observe`: the API refuses other changes of such groups";
+    vec![missing, renamed, changed, check("identity_provider", managed, what, help)]
 }

@@ -421,24 +421,28 @@ fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
     new.filter_map(|Breach { key, problem }| {
         let before = &context.files.desired;
         let origin = key.rule_in(before)?;
-        let (message, help) = (problem.message, problem.help?);
-        let (message, help) = match (&key, context.request) {
+        let help = match (&key, context.request) {
             (BreachKey::MaxDuration { group, .. }, EditRequest::Grant(Grant { from: None, .. })) => {
                 let most = before.groups.get(group)?.rules.max_duration.as_ref()?.value;
-                (message, format!("use `--until +{most}` or an earlier end"))
+                format!("use `--until +{most}` or an earlier end")
             }
             (BreachKey::MaxDuration { .. }, EditRequest::Grant(_)) => {
-                (message, help.replace("write `until: ", "use `--until "))
+                problem.help?.replace("write `until: ", "use `--until ")
             }
             (BreachKey::MissingReason { .. } | BreachKey::MissingRosterReason { .. }, _) => {
-                (message, "give the reason with `--reason`".into())
+                "give the reason with `--reason`".into()
             }
-            (BreachKey::Exclusive { group, other, person }, _) => {
+            (BreachKey::Exclusive { .. }, _) => {
+                "choose times that do not overlap, or revoke the other membership first".into()
+            }
+            (BreachKey::MaxDuration { .. } | BreachKey::Domain { .. }, _) => problem.help?,
+        };
+        let message = match &key {
+            BreachKey::Exclusive { group, other, person } => {
                 let (group, other) = (quoted(group.as_str()), quoted(other.as_str()));
-                let message = format!("{person} would be in group {group} and in group {other} at the same time");
-                (message, "choose times that do not overlap, or revoke the other membership first".into())
+                format!("{person} would be in group {group} and in group {other} at the same time")
             }
-            (BreachKey::MaxDuration { .. } | BreachKey::Domain { .. }, _) => (message, help),
+            _ => problem.message,
         };
         Some(Problem::at(origin, message).help(help))
     })

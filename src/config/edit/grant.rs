@@ -49,13 +49,10 @@ impl Grant {
     /// The entry for all of the time asked for.
     fn asked(&self, now: Timestamp) -> Result<NewEntry, EditError> {
         let from = moment(self.from.as_ref(), WrittenTime::start, "--from", now)?;
-        let until = moment(self.until.as_ref(), WrittenTime::end, "--until", now)?;
+        let until = end(self.until.as_ref(), now)?;
         let begin = from.as_ref().map_or(now, |moment| moment.time);
-        if let Some(until) = &until {
-            check_end(until, now)?;
-            if until.time <= begin {
-                return Err(EditError::usage("--until is not after --from", "an `until` date is the last day"));
-            }
+        if until.as_ref().is_some_and(|until| until.time <= begin) {
+            return Err(EditError::usage("--until is not after --from", "an `until` date is the last day"));
         }
         let reason = self.reason.as_deref().map(check_reason).transpose()?;
         let window = Window { from: Some(begin), until: until.as_ref().map(|moment| moment.time) };
@@ -123,7 +120,7 @@ pub(super) fn gap(context: &EditContext<'_>, own: &Found<'_>, asked: &NewEntry) 
     Problem::at(&own.origin(), message).help(help)
 }
 
-pub(super) fn moment(
+fn moment(
     when: Option<&When>,
     end: fn(WrittenTime) -> Timestamp,
     flag: &str,
@@ -134,13 +131,15 @@ pub(super) fn moment(
     moment.map(Some).ok_or_else(|| EditError::usage(format!("{flag} is too far away"), "omit it if there is no limit"))
 }
 
-/// Checks that an end is in the future.
-pub(super) fn check_end(until: &Moment, now: Timestamp) -> Result<(), EditError> {
-    if until.time > now {
-        return Ok(());
+/// The end of `--until`, which is in the future.
+pub(super) fn end(when: Option<&When>, now: Timestamp) -> Result<Option<Moment>, EditError> {
+    let until = moment(when, WrittenTime::end, "--until", now)?;
+    if let Some(Moment { text, .. }) = until.as_ref().filter(|until| until.time <= now) {
+        let message = format!("--until {text} is not after now ({now:.0})");
+        let help = "a date in `until` is the last day; an instant is the first moment after";
+        return Err(EditError::usage(message, help));
     }
-    let message = format!("--until {} is not after now ({now:.0})", until.text);
-    Err(EditError::usage(message, "a date in `until` is the last day; an instant is the first moment after"))
+    Ok(until)
 }
 
 fn check_reason(reason: &str) -> Result<Arc<str>, EditError> {

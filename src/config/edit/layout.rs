@@ -134,117 +134,92 @@ impl<'s> FileLayout<'s> {
     pub fn list(&self, key: Position) -> Option<ListLayout> {
         let scalar = *self.scalars.get(&key)?;
         let key = self.tokens.get(scalar)?.bytes.start;
-        let mut at = scalar + 1;
-        let mut lead = match self.tokens.get(at)? {
-            Token { kind: T::Value, bytes, .. } => bytes.end,
+        let colon = self.tokens.get(scalar + 1).filter(|token| token.kind == T::Value)?;
+        let properties = self.tokens.get(scalar + 2..)?.iter().take_while(|token| token.is_property());
+        let (count, lead) = properties.fold((0, colon.bytes.end), |(count, _), token| (count + 1, token.bytes.end));
+        let at = scalar + 2 + count;
+        let begin = self.tokens.get(at)?;
+        let (items, end) = match begin.kind {
+            T::FlowSequenceStart => self.parts(at + 1, &T::FlowEntry),
+            T::BlockSequenceStart => self.parts(at + 1, &T::BlockEntry),
+            T::BlockEntry => self.parts(at, &T::BlockEntry),
             _ => return None,
         };
-        at += 1;
-        while let Some(property) = self.tokens.get(at).filter(|token| token.is_property()) {
-            lead = property.bytes.end;
-            at += 1;
-        }
-        match self.tokens.get(at)?.kind {
+        let style = match begin.kind {
             T::FlowSequenceStart => {
-                let (items, last) = self.flow_items(at)?;
-                let (bracket, close) = (self.tokens.get(at)?, self.tokens.get(last)?.bytes.start);
-                let style = ListStyle::Flow { open: bracket.bytes.start, close, nested: bracket.in_flow };
-                Some(ListLayout { key, lead, style, items })
+                let close = self.tokens.get(end)?.bytes.start;
+                ListStyle::Flow { open: begin.bytes.start, close, nested: begin.in_flow }
             }
-            T::BlockSequenceStart => self.block_list(key, lead, at + 1),
-            T::BlockEntry => self.block_list(key, lead, at),
-            _ => None,
-        }
-    }
-
-    fn block_list(&self, key: usize, lead: usize, first: usize) -> Option<ListLayout> {
-        let item = |tokens: Range<usize>| {
-            let dash = self.tokens.get(tokens.start)?.bytes.start;
-            Some(self.item(Some(dash), tokens.start + 1..tokens.end))
+            _ => ListStyle::Block,
         };
-        let items = self.parts(first, &T::BlockEntry).into_iter().map(item).collect::<Option<_>>()?;
-        Some(ListLayout { key, lead, style: ListStyle::Block, items })
+        Some(ListLayout { key, lead, style, items })
     }
 
-    /// The parts of a block sequence or mapping, each of which begins with a dash or with a key.
-    fn parts(&self, first: usize, begins: &TokenType<'_>) -> Vec<Range<usize>> {
-        let mut depth = 0;
-        let mut starts = Vec::new();
-        let mut at = first;
-        while let Some(token) = self.tokens.get(at) {
-            match token.kind {
-                T::BlockEnd | T::StreamEnd | T::DocumentStart | T::DocumentEnd if depth == 0 => break,
-                _ if depth == 0 && token.kind == *begins => starts.push(at),
+    /// The parts of a sequence or mapping whose content begins at this token, and the token that ends it. Each
+    /// part follows a dash, begins with a key, or ends at a comma.
+    fn parts(&self, first: usize, divider: &TokenType<'_>) -> (Vec<Item>, usize) {
+        let (mut items, mut depth, mut begin) = (Vec::new(), 0, first);
+        for (at, token) in self.tokens.iter().enumerate().skip(first) {
+            let ends = match token.kind {
+                T::BlockEnd | T::FlowSequenceEnd | T::FlowMappingEnd | T::StreamEnd => true,
+                T::DocumentStart | T::DocumentEnd => true,
                 // A key on the same level belongs to the mapping that contains the list.
-                T::Key if depth == 0 => break,
-                _ => {}
-            }
-            depth += token.depth();
-            at += 1;
-        }
-        let ends = starts.iter().skip(1).copied().chain([at]);
-        starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
-    }
-
-    /// The items inside the bracket at this token, and the token that closes it.
-    fn flow_items(&self, bracket: usize) -> Option<(Vec<Item>, usize)> {
-        let mut items: Vec<Item> = Vec::new();
-        let mut depth = 1;
-        let mut begin = bracket + 1;
-        let mut at = begin;
-        loop {
-            let token = self.tokens.get(at)?;
-            depth += token.depth();
-            let comma = (depth == 1 && token.kind == T::FlowEntry).then_some(token.bytes.start);
-            if comma.is_some() || depth == 0 {
+                T::Key => *divider == T::BlockEntry,
+                _ => false,
+            };
+            let ends = depth == 0 && ends;
+            if ends || depth == 0 && token.kind == *divider {
                 if begin < at {
-                    items.push(Item { comma, ..self.item(None, begin..at) });
+                    items.push(self.item(begin..at));
                 }
-                begin = at + 1;
+                begin = if token.kind == T::Key { at } else { at + 1 };
             }
-            if depth == 0 {
-                return Some((items, at));
+            if ends {
+                return (items, at);
             }
-            at += 1;
+            depth += token.depth();
         }
+        (items, self.tokens.len())
     }
 
-    fn item(&self, dash: Option<usize>, tokens: Range<usize>) -> Item {
+    fn item(&self, tokens: Range<usize>) -> Item {
+        let start_of = |at: usize, kind: &TokenType<'_>| {
+            self.tokens.get(at).filter(|token| token.kind == *kind).map(|token| token.bytes.start)
+        };
+        let dash = tokens.start.checked_sub(1).and_then(|before| start_of(before, &T::BlockEntry));
+        let comma = start_of(tokens.end, &T::FlowEntry);
         let covered = self.tokens.get(tokens.clone()).unwrap_or_default();
-        let begin = covered.first().map_or(dash.unwrap_or_default(), |token| token.bytes.start);
+        let begin = covered.first().map_or(0, |token| token.bytes.start);
         // Tokens that the scanner only infers have no bytes, and a later position.
         let last = covered.iter().filter(|token| !token.bytes.is_empty()).max_by_key(|token| token.bytes.end);
-        let end = last.map_or(begin, |token| token.bytes.end).max(dash.map_or(0, |dash| dash + 1));
+        let end = last.map_or(begin, |token| token.bytes.end);
         let keeps_line_ends = last.is_some_and(|token| token.keeps_line_ends);
-        Item { dash, bytes: begin..end, keeps_line_ends, comma: None, tokens }
+        Item { dash, bytes: begin..end, keeps_line_ends, comma, tokens }
     }
 
     /// The content of an item, if it has a shape that entries have.
     pub fn shape(&self, item: &Item) -> Option<Shape<'_>> {
-        let mut at = item.tokens.start;
-        while self.tokens.get(at)?.is_property() {
-            at += 1;
-        }
-        let token = self.tokens.get(at)?;
-        let (parts, flow): (Vec<_>, _) = match token.kind {
+        let tokens = self.tokens.get(item.tokens.clone())?;
+        let at = tokens.iter().position(|token| !token.is_property())?;
+        let (token, inside) = (tokens.get(at)?, item.tokens.start + at + 1);
+        let (parts, flow) = match token.kind {
             T::Scalar(..) => return Some(Shape::Scalar(token.bytes.clone())),
             T::Alias(_) => return Some(Shape::Alias),
-            T::FlowMappingStart => (self.flow_items(at)?.0.into_iter().map(|pair| pair.tokens).collect(), true),
-            T::BlockMappingStart => (self.parts(at + 1, &T::Key), false),
+            T::FlowMappingStart => (self.parts(inside, &T::FlowEntry).0, true),
+            T::BlockMappingStart => (self.parts(inside, &T::Key).0, false),
             _ => return None,
         };
-        let pairs = parts.into_iter().map(|tokens| self.pair(tokens)).collect::<Option<_>>()?;
+        let pairs = parts.into_iter().map(|item| self.pair(item)).collect::<Option<_>>()?;
         Some(Shape::Mapping { pairs, flow })
     }
 
-    fn pair(&self, tokens: Range<usize>) -> Option<Pair<'_>> {
+    fn pair(&self, Item { tokens, bytes, .. }: Item) -> Option<Pair<'_>> {
         let covered = self.tokens.get(tokens.clone())?;
-        let key = covered.iter().position(|token| matches!(token.kind, T::Scalar(..)))?;
+        let key = covered.iter().find(|token| token.kind != T::Key && !token.is_property())?;
         let colon = covered.iter().position(|token| token.kind == T::Value)?;
-        let Token { kind: T::Scalar(_, text), bytes: key_bytes, .. } = covered.get(key)? else { return None };
-        let value = self.item(None, tokens.start + colon + 1..tokens.end).bytes;
-        let bytes = self.item(None, tokens).bytes;
-        (key < colon && !value.is_empty()).then(|| Pair { key: text, key_bytes: key_bytes.clone(), bytes, value })
+        let Token { kind: T::Scalar(_, text), bytes: key_bytes, .. } = key else { return None };
+        let value = self.item(tokens.start + colon + 1..tokens.end).bytes;
+        (!value.is_empty()).then(|| Pair { key: text, key_bytes: key_bytes.clone(), bytes, value })
     }
 
     /// The start of the line of this byte.

@@ -142,8 +142,7 @@ impl Writer<'_, '_> {
         let ListStyle::Flow { open, close, nested } = self.list.style else {
             return Some(vec![self.insert_lines(index, new)?]);
         };
-        let is_empty = close == open + 1 && self.list.items.is_empty();
-        if is_empty && !nested && self.layout.text.get(self.list.lead..open)? == " " {
+        if !nested && self.layout.text.get(self.list.lead..=close)? == " []" {
             let indent = " ".repeat(self.layout.column(self.list.key) + self.indent_of_lists());
             let entry = self.lines_below(close, &block_entry(&indent, new))?;
             return Some(vec![Patch::delete(self.list.lead..close + 1), entry]);
@@ -237,21 +236,16 @@ impl Writer<'_, '_> {
         let mut above = pairs.iter().find(|pair| matches!(pair.key, "email" | "id"))?;
         let (mut fresh, mut dropped) = (Vec::new(), Vec::new());
         for key in ["from", "until", "reason"] {
-            let index = pairs.iter().position(|pair| pair.key == key);
-            let pair = index.and_then(|index| pairs.get(index));
-            let change = terms.iter().find(|(changed, _)| *changed == key).map(|(_, value)| value);
-            match (change, index, pair) {
-                (Some(Some(value)), _, None) => {
-                    fresh.push((above.bytes.end, format!("{key}: {}", written(key, value, in_flow))));
-                }
-                (Some(None), Some(index), _) => dropped.push(index),
-                (change, _, Some(pair)) => {
-                    let value = change.and_then(Option::as_ref);
-                    let text = value.map(|value| written(key, value, in_flow));
-                    patches.extend(text.map(|text| Patch { bytes: pair.value.clone(), text }));
+            let found = pairs.iter().enumerate().find(|(_, pair)| pair.key == key);
+            let change = terms.get(key).map(|value| value.as_deref().map(|value| written(key, value, in_flow)));
+            match (found, change) {
+                (None, Some(Some(value))) => fresh.push((above.bytes.end, format!("{key}: {value}"))),
+                (None, _) => {}
+                (Some((index, _)), Some(None)) => dropped.push(index),
+                (Some((_, pair)), change) => {
+                    patches.extend(change.flatten().map(|text| Patch { bytes: pair.value.clone(), text }));
                     above = pair;
                 }
-                (_, _, None) => {}
             }
         }
         let indent = " ".repeat(self.layout.column(pairs.first()?.bytes.start));

@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::grant::{check_end, moment};
+use super::grant::end;
 use super::lists::{Found, List, ListName, has_ended, meant};
 use super::step::{ChangedTerms, EditAction, EditStep, Moment, When};
 use super::{Draft, EditContext, EditError, Unchanged, Uncompared};
 use crate::config::problem::Problem;
-use crate::model::{DesiredGroup, Mode, Origin, PersonRef, Window, WrittenTime, whole_second};
+use crate::model::{DesiredGroup, Mode, Origin, PersonRef, Window, whole_second};
 
 #[derive(Clone, Debug)]
 pub struct Revoke {
@@ -58,10 +58,7 @@ struct Revoking<'r, 'd> {
 
 impl Revoke {
     pub(super) fn draft<'d>(&self, context: &EditContext<'d>) -> Result<Draft<'d>, EditError> {
-        let until = moment(self.until.as_ref(), WrittenTime::end, "--until", context.now)?;
-        if let Some(until) = &until {
-            check_end(until, context.now)?;
-        }
+        let until = end(self.until.as_ref(), context.now)?;
         let named = match &self.lists {
             Some(lists) => context.named(lists)?,
             None => context.lists.memberships().collect(),
@@ -128,7 +125,7 @@ impl<'d> Revoking<'_, 'd> {
             _ if has_ended(window, self.effect()) => return self.leave(own),
             None if window.from.is_some_and(|from| from > context.now) => EditAction::Remove,
             None => EditAction::Change(ended_now(window, context.now)),
-            Some(until) if begins_by(until.time) => EditAction::Change(vec![("until", Some(until.text.clone()))]),
+            Some(until) if begins_by(until.time) => EditAction::Change([("until", Some(until.text.clone()))].into()),
             Some(_) => EditAction::Remove,
         };
         self.draft.steps.push(EditStep::of(own, action));

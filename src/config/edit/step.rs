@@ -1,6 +1,7 @@
 //! One change of one list: how it reads in YAML, and what it makes of the tree of a file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -108,7 +109,7 @@ pub(super) enum EditAction {
 }
 
 /// Keys of an entry with their new values; `None` drops the key.
-pub(super) type ChangedTerms = Vec<(&'static str, Option<String>)>;
+pub(super) type ChangedTerms = BTreeMap<&'static str, Option<String>>;
 
 #[derive(Clone)]
 pub(super) struct NewEntry {
