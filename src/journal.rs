@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -269,9 +269,9 @@ pub struct Journal {
 #[derive(Debug)]
 struct Sink {
     file: File,
-    next: u64,
-    /// Whether a line could not be written. That line may be incomplete, and lines after it could not be read.
-    broken: bool,
+    /// The number of the next line. `None` if a line could not be written: that line may be incomplete, and lines after
+    /// it could not be read.
+    next: Option<u64>,
 }
 
 impl Journal {
@@ -288,7 +288,7 @@ impl Journal {
     pub fn create(path: &Path, run: RunFacts) -> io::Result<Self> {
         let file = open(path)?;
         let is_regular = file.metadata()?.is_file();
-        let mut sink = Sink { file, next: 1, broken: false };
+        let mut sink = Sink { file, next: Some(1) };
         sink.write(LineKind::Run(run), is_regular)?;
         Ok(Self { sink: Some(Arc::new(Mutex::new(sink))), is_regular })
     }
@@ -302,16 +302,8 @@ impl Journal {
         let Some(sink) = self.sink.clone() else { return Ok(0) };
         let is_regular = self.is_regular;
         let write = move || sink.lock().unwrap_or_else(PoisonError::into_inner).write(line, is_regular);
-        if is_regular {
-            return tokio::task::spawn_blocking(write).await.unwrap_or_else(|failed| Err(io::Error::other(failed)));
-        }
-        // Nobody may read a FIFO any more. The program does not wait for this thread when it ends.
-        let (sender, written) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || sender.send(write()));
-        match tokio::time::timeout(UNREAD_WITHIN, written).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) => Err(unread()),
-        }
+        let write = move || if is_regular { write() } else { unless_unread(write) };
+        tokio::task::spawn_blocking(write).await.unwrap_or_else(|failed| Err(io::Error::other(failed)))
     }
 }
 
@@ -322,14 +314,19 @@ fn open(path: &Path) -> io::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !is_kept(path) => {
-            // A FIFO blocks as long as nobody reads it.
             options.create_new(false).create(true).append(true);
-            let (path, (sender, opened)) = (path.to_owned(), std::sync::mpsc::channel());
-            std::thread::spawn(move || sender.send(options.open(path)));
-            opened.recv_timeout(UNREAD_WITHIN).unwrap_or_else(|_| Err(unread()))
+            let path = path.to_owned();
+            unless_unread(move || options.open(path))
         }
         result => result,
     }
+}
+
+/// Does what blocks as long as nobody reads a FIFO, in a thread that the program does not wait for when it ends.
+fn unless_unread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    let (sender, done) = mpsc::channel();
+    std::thread::spawn(move || sender.send(work()));
+    done.recv_timeout(UNREAD_WITHIN).unwrap_or_else(|_| Err(unread()))
 }
 
 /// The error of an output that nobody reads.
@@ -345,20 +342,15 @@ fn is_kept(path: &Path) -> bool {
 
 impl Sink {
     fn write(&mut self, kind: LineKind, is_synced: bool) -> io::Result<u64> {
-        if self.broken {
-            return Err(io::Error::other("an earlier line could not be written"));
-        }
-        let seq = self.next;
+        let seq = self.next.take().ok_or_else(|| io::Error::other("an earlier line could not be written"))?;
         let mut line = serde_json::to_vec(&Line { seq, time: Timestamp::now(), kind })?;
         line.push(b'\n');
-        self.broken = true;
         // One write per line: a kill leaves complete lines, except perhaps the last.
         self.file.write_all(&line)?;
         if is_synced {
             self.file.sync_data()?;
         }
-        self.broken = false;
-        self.next += 1;
+        self.next = Some(seq + 1);
         Ok(seq)
     }
 }

@@ -240,10 +240,10 @@ impl<'d> EditContext<'d> {
 
     fn unknown_list(&self, name: &ListName) -> EditError {
         if let (ListName::Group(group), Ok(person)) = (name, name.as_str().parse::<PersonRef>()) {
-            let help = "run the command once for each person, and name the groups after the person";
+            let message = format!("{group} is not a group: one command edits one person, and {person} is a second");
             return EditError::usage(
-                format!("{group} is not a group: one command edits one person, and {person} is a second"),
-                help,
+                message,
+                "run the command once for each person, and name the groups after the person",
             );
         }
         let alike = |other: &&ListName| std::mem::discriminant(*other) == std::mem::discriminant(name);
@@ -401,10 +401,7 @@ fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
     // One person can break a rule several times: with an own entry, and through rosters.
     let mut known: BTreeMap<BreachKey, usize> = BTreeMap::new();
     for mut breach in breaches(&context.files.desired, context.now) {
-        // The new address is judged for its own domain.
-        let is_domain = matches!(breach.key, BreachKey::Domain { .. });
-        if let (EditRequest::Rename(rename), Some(person), false) =
-            (context.request, breach.key.person_mut(), is_domain)
+        if let (EditRequest::Rename(rename), Some(person)) = (context.request, breach.key.renamed())
             && *person == rename.old
         {
             *person = rename.new.clone();
@@ -422,13 +419,13 @@ fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
         let before = &context.files.desired;
         let origin = key.rule_in(before)?;
         let help = match (&key, context.request) {
-            (BreachKey::MaxDuration { group, .. }, EditRequest::Grant(Grant { from: None, .. })) => {
-                let most = before.groups.get(group)?.rules.max_duration.as_ref()?.value;
-                format!("use `--until +{most}` or an earlier end")
-            }
-            (BreachKey::MaxDuration { .. }, EditRequest::Grant(_)) => {
-                problem.help?.replace("write `until: ", "use `--until ")
-            }
+            (BreachKey::MaxDuration { group, .. }, EditRequest::Grant(Grant { from, .. })) => match from {
+                Some(_) => problem.help?.replace("write `until: ", "use `--until "),
+                None => {
+                    let most = before.groups.get(group)?.rules.max_duration.as_ref()?.value;
+                    format!("use `--until +{most}` or an earlier end")
+                }
+            },
             (BreachKey::MissingReason { .. } | BreachKey::MissingRosterReason { .. }, _) => {
                 "give the reason with `--reason`".into()
             }

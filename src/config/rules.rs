@@ -33,13 +33,13 @@ pub enum BreachKey {
 }
 
 impl BreachKey {
-    pub(super) const fn person_mut(&mut self) -> Option<&mut PersonRef> {
+    /// The person, if the key stays the same when they get another address. That is judged for its own domain.
+    pub(super) const fn renamed(&mut self) -> Option<&mut PersonRef> {
         match self {
-            Self::MaxDuration { person, .. }
-            | Self::MissingReason { person, .. }
-            | Self::Exclusive { person, .. }
-            | Self::Domain { person, .. } => Some(person),
-            Self::MissingRosterReason { .. } => None,
+            Self::MaxDuration { person, .. } | Self::MissingReason { person, .. } | Self::Exclusive { person, .. } => {
+                Some(person)
+            }
+            Self::MissingRosterReason { .. } | Self::Domain { .. } => None,
         }
     }
 

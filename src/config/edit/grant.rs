@@ -81,12 +81,10 @@ impl Grant {
                 let index = place_for(list.entries, &self.person);
                 EditStep { list, index, entry: None, action: EditAction::Insert(asked.clone()) }
             }
-            Some(own) if has_ended(own.window, context.now) => EditStep::of(&own, EditAction::Replace(asked.clone())),
-            Some(own) if has_gap(own.window, asked.window) => {
-                draft.refusals.push(gap(context, &own, asked));
-                return;
-            }
-            Some(own) => EditStep::of(&own, EditAction::Change(widened(own.window, asked))),
+            Some(own) => match extended(context, &own, asked.clone()) {
+                Ok(action) => EditStep::of(&own, action),
+                Err(gap) => return draft.refusals.push(gap),
+            },
         });
     }
 }
@@ -102,8 +100,16 @@ fn earlier_end(context: &EditContext<'_>, found: &Found<'_>, asked: &NewEntry) -
     Some(format!("{person} stays in {list} {}; to end it earlier, run: {command}", shown(found.window)))
 }
 
-/// The refusal of two times that one entry cannot cover.
-pub(super) fn gap(context: &EditContext<'_>, own: &Found<'_>, asked: &NewEntry) -> Problem {
+/// The action that gives an entry the time asked for too. An ended entry is replaced. The entry of two times with a gap
+/// is refused.
+pub(super) fn extended(context: &EditContext<'_>, own: &Found<'_>, asked: NewEntry) -> Result<EditAction, Problem> {
+    if has_ended(own.window, context.now) {
+        return Ok(EditAction::Replace(asked));
+    }
+    let before = |first: Window, second: Window| first.until.zip(second.from).is_some_and(|(until, from)| until < from);
+    if !before(own.window, asked.window) && !before(asked.window, own.window) {
+        return Ok(EditAction::Change(widened(own.window, &asked)));
+    }
     let (list, person) = (&own.list.name, &asked.person);
     let message = format!(
         "{person} has an entry in {list} {}; an entry {} would leave a gap between the two, and one entry cannot cover both",
@@ -117,7 +123,7 @@ pub(super) fn gap(context: &EditContext<'_>, own: &Found<'_>, asked: &NewEntry) 
     let until = later.map(last_day);
     let flags = [("--from", from.as_deref()), ("--until", until.as_deref())];
     let help = format!("to span both times, run: {}", context.command("grant", person, list, &flags));
-    Problem::at(&own.origin(), message).help(help)
+    Err(Problem::at(&own.origin(), message).help(help))
 }
 
 fn moment(
@@ -153,13 +159,8 @@ fn check_reason(reason: &str) -> Result<Arc<str>, EditError> {
     Ok(reason.into())
 }
 
-pub(super) fn has_gap(one: Window, other: Window) -> bool {
-    let before = |first: Window, second: Window| first.until.zip(second.from).is_some_and(|(until, from)| until < from);
-    before(one, other) || before(other, one)
-}
-
 /// The terms that extend an entry from the earlier beginning to the later end.
-pub(super) fn widened(window: Window, asked: &NewEntry) -> ChangedTerms {
+fn widened(window: Window, asked: &NewEntry) -> ChangedTerms {
     let begins_later = window.from.is_some_and(|from| asked.window.from < Some(from));
     let ends_earlier = window.until.is_some_and(|until| asked.window.until.is_none_or(|wanted| until < wanted));
     let text = |moment: &Option<Moment>| moment.as_ref().map(|moment| moment.text.clone());

@@ -108,7 +108,8 @@ impl<'s> FileLayout<'s> {
                 }
                 T::Value => bytes = bytes.start..bytes.start + 1,
                 T::Scalar(style, _) => {
-                    let at = position(span.start.line(), span.start.col());
+                    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+                    let at = Position { line: number(span.start.line()), column: number(span.start.col() + 1) };
                     layout.scalars.insert(at, layout.tokens.len());
                     keeps_line_ends = block_scalar(text, *style, &mut bytes)?;
                 }
@@ -117,10 +118,10 @@ impl<'s> FileLayout<'s> {
                 _ => {}
             }
             let written = text.as_bytes().get(bytes.start);
-            if matches!(kind, T::BlockEntry if written != Some(&b'-'))
-                || matches!(kind, T::Value if written != Some(&b':'))
-            {
-                return None;
+            match kind {
+                T::BlockEntry if written != Some(&b'-') => return None,
+                T::Value if written != Some(&b':') => return None,
+                _ => {}
             }
             if !bytes.is_empty() {
                 content_end = bytes.end;
@@ -266,11 +267,6 @@ impl<'s> FileLayout<'s> {
         let line = self.text.get(self.line_start(byte)..byte).unwrap_or_default();
         line.trim_start_matches('\u{feff}').chars().count()
     }
-}
-
-pub(super) fn position(line: usize, column: usize) -> Position {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Position { line: number(line), column: number(column.saturating_add(1)) }
 }
 
 /// The text without its last line ending, if it ends with one.

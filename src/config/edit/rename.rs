@@ -1,6 +1,6 @@
 //! `rename`: the steps that replace one person by another in every list. `sort`: those that sort the addresses of lists.
 
-use super::grant::{gap, has_gap, widened};
+use super::grant::extended;
 use super::lists::{Found, List, ListName, cover, has_ended, meant};
 use super::step::{EditAction, EditStep, Moment, NewEntry, addresses, is_sorted};
 use super::{Draft, EditContext, EditError, Unchanged};
@@ -62,17 +62,12 @@ impl Rename {
             reason: old.entry.reason().filter(|_| replaces || new.entry.reason().is_none()).cloned(),
             window: old.window,
         };
-        let action = if has_ended(old.window, context.now) || cover(&mut [new.window], old.window) {
-            None
-        } else if replaces {
-            Some(EditAction::Replace(asked))
-        } else if has_gap(new.window, old.window) {
-            draft.refusals.push(gap(context, new, &asked));
-            return;
-        } else {
-            Some(EditAction::Change(widened(new.window, &asked)))
-        };
-        draft.steps.extend(action.map(|action| EditStep::of(new, action)));
+        if !has_ended(old.window, context.now) && !cover(&mut [new.window], old.window) {
+            match extended(context, new, asked) {
+                Ok(action) => draft.steps.push(EditStep::of(new, action)),
+                Err(gap) => return draft.refusals.push(gap),
+            }
+        }
         draft.steps.push(EditStep::of(old, EditAction::Remove));
     }
 
