@@ -6,7 +6,6 @@
 
 mod attribution;
 mod base;
-mod beside;
 mod blocked;
 mod change;
 mod compare;
@@ -14,15 +13,16 @@ mod contents;
 mod digest;
 mod due;
 mod exclusive;
+mod group;
 mod guards;
 mod inputs;
 mod later;
 mod narrow;
 mod operations;
 mod people;
-mod permissions;
 mod review;
 mod saved;
+mod side_doors;
 mod standing;
 mod tip;
 mod undo;
@@ -41,21 +41,19 @@ pub use attribution::{
     Attribution, Author, AuthorKind, DifferenceHistories, DifferenceHistory, RecordedChange, RecordedEffect, attribute,
 };
 pub use base::{BaseChange, compare_base};
-pub use beside::{BesideGroups, BesideStanding, direct_access};
 pub use blocked::{Blocked, BlockedReason, PresentAddresses};
 pub use change::TouchedGroup;
-pub use contents::{
-    Action, Change, Expiring, GroupPlan, LeftOut, LeftOutKind, Plan, PlanWarning, SideDoor, Since, Summary,
-};
+pub use contents::{Action, Change, Expiring, LeftOut, LeftOutKind, Plan, PlanWarning, Since, Summary};
 pub use digest::{Digest, DigestError, fingerprint};
 pub use exclusive::ExclusivePair;
+pub use group::GroupPlan;
 pub use guards::{Figures, GroupGuards, Guard, ManagedGroups, PlanGuards, PlannedTokenUser, Refusal};
 pub use inputs::{Located, Policy, locate_groups, nearest_name};
 pub use later::{Later, LaterKind};
 pub use operations::Operation;
-pub use permissions::compare_permissions;
 pub use review::{Beginnings, Review, ReviewFacts, ReviewGroup, ReviewMembership, ReviewSummary, review};
 pub use saved::{Freshness, SavedPlanError, SealedPlan};
+pub use side_doors::{BesideGroups, BesideStanding, SideDoor, compare_permissions, direct_access};
 pub use standing::{Claim, Standing, Tally};
 pub use undo::{AttemptedChange, Reversal, undo};
 pub use why::{UnreadableGroup, Why, WhyGroup, why, why_group};
@@ -94,7 +92,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
     if let Some(tip) = inputs.tip() {
         tip::leave_out(&mut plan, tip, current, time);
     }
-    permissions::check(rules, current, &mut plan);
+    side_doors::check_permissions(rules, current, &mut plan);
     exclusive::check(&inputs, &mut plan);
     if policy.due {
         compare::leave_out_undated(&inputs, &mut plan);
@@ -221,7 +219,7 @@ impl Plan {
             group.held.sort_by_cached_key(|change| (change.expired.is_none(), by_email(change)));
         }
         operations::decide(&mut self.groups, self.due);
-        self.permissions = permissions::pins(rules, self);
+        self.permissions = side_doors::pins(rules, self);
         self.digest = self.identity();
     }
 
@@ -309,11 +307,10 @@ impl Plan {
     pub fn judged_for_people(mut self, current: &Observed, accept_self: bool) -> Self {
         let people = People::of(current);
         self.refusals.retain(|refusal| !matches!(refusal.guard, Guard::Protected | Guard::Oneself));
-        self.refusals.extend(guards::protection(&self, &people));
+        self.refuse(guards::protection(&self, &people));
         if !accept_self {
             guards::check_token_user(&mut self, current, &people);
         }
-        guards::sort(&mut self);
         self.recount();
         self
     }

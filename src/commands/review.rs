@@ -82,13 +82,15 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
     } else {
         Beginnings::new()
     };
+    let account = client.account_info().await?;
     let facts = ReviewFacts {
         account_id: connection.account_id,
+        account_name: account.name,
+        organization: account.organization,
         time: whole_second(request.time),
         commit,
         uncommitted,
         files_digest,
-        account: client.account_info().await?,
         requests: client.requests(),
     };
     let review = plan::review(&desired, &observed, facts, &beginnings);

@@ -68,6 +68,11 @@ impl GroupSummary {
         let mut seen = BTreeSet::new();
         self.policies.iter().flat_map(|policy| &policy.grants).filter(|grant| seen.insert(*grant)).collect()
     }
+
+    /// What membership gives, as `NAME` or `NAME on RESOURCE`.
+    pub fn shown_grants(&self) -> Vec<String> {
+        self.grants().into_iter().map(ToString::to_string).collect()
+    }
 }
 
 /// A policy of a group or of an account member. Its texts come from outside: renderers must escape them.
@@ -174,6 +179,16 @@ pub struct Person {
     pub roles: Vec<String>,
     /// The member's policies. Whether those of groups are among them is not documented.
     pub policies: Vec<AccessPolicy>,
+}
+
+impl Person {
+    /// The state of the invitation, if the API reports one that is in force.
+    pub fn invitation(&self) -> Option<Status> {
+        match self.status {
+            PersonStatus::Known(status) => Some(status),
+            PersonStatus::Rejected | PersonStatus::Other(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

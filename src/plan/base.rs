@@ -1,13 +1,13 @@
 //! Compares the files with the same files before the change under review.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::change::{GroupPair, pairs};
-use crate::model::{Desired, DesiredGroup, GroupName, Limit, Mode, Origin, PersonRef, Setting};
+use crate::model::{Desired, DesiredGroup, GroupName, Limit, Mode, Origin, PersonRef, Rules, Setting, Settings};
 
 /// A change of the files that affects no membership directly, but decides about memberships.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,108 +29,91 @@ pub struct BaseChange {
 
 /// How the files differ from the base besides memberships.
 pub fn compare_base(base: &Desired, head: &Desired) -> Vec<BaseChange> {
-    let mut changes = settings(base, head);
+    let mut changes = Changes { group: None, list: Vec::new() };
+    settings(base, head, &mut changes);
     let pairs = pairs(base, head);
-    let kept: BTreeSet<&GroupName> = pairs.iter().filter_map(|pair| Some(pair.base?.0)).collect();
-    for (name, group) in base.groups.iter().filter(|(name, _)| !kept.contains(name)) {
-        changes.push(BaseChange {
-            group: Some(name.clone()),
-            setting: "group".into(),
-            before: Some("declared".into()),
-            after: None,
-            loosens: true,
-            origin: Some(group.origin.clone()),
-        });
+    for GroupPair { name, base, .. } in pairs.iter().filter(|pair| pair.head.is_none()) {
+        changes.group = Some(name);
+        let declared = base.map(|(_, old)| Setting { value: "declared", origin: Some(old.origin.clone()) });
+        changes.compare("group", declared.as_ref(), None, true);
     }
-    for GroupPair { name, head: group, base: before } in pairs {
-        if let Some((before, old)) = before {
-            changes.extend(group_settings(name, (base, before, old), (head, group)));
+    for pair in &pairs {
+        if let (Some((old_name, old)), Some(new)) = (pair.base, pair.head) {
+            changes.group = Some(pair.name);
+            group_settings((base, old_name, old), (head, pair.name, new), &mut changes);
         }
     }
-    changes
-}
-
-fn settings(base: &Desired, head: &Desired) -> Vec<BaseChange> {
-    let (old, new) = (&base.settings, &head.settings);
-    let mut changes = Changes { group: None, list: Vec::new() };
-    if let (Some(old), Some(new)) = (&base.account_id, &head.account_id) {
-        changes.set("account_id", old, new, |_, _| true);
-    }
-    changes.set("limits.group_removals", &old.limits.group_removals, &new.limits.group_removals, allows_more);
-    changes.set("limits.total_removals", &old.limits.total_removals, &new.limits.total_removals, allows_more);
-    let reports = |reports: bool| Some(if reports { "report" } else { "ignore" }.to_owned());
-    let (reported, report) = (old.reports_direct_access, new.reports_direct_access);
-    if reported != report {
-        changes.push("direct_access", reports(reported), reports(report), reported, None);
-    }
-    changes.set("unmanaged_groups", &old.unmanaged_groups, &new.unmanaged_groups, |old, new| new < old);
-    let protected = |desired: &Desired| -> BTreeMap<PersonRef, Origin> {
-        let entries = desired.settings.protected.iter();
-        entries.map(|entry| (entry.person.clone(), entry.origin.clone())).collect()
-    };
-    changes.entries("protected", &protected(base), &protected(head), |_| false);
     changes.list
 }
 
+fn settings(base: &Desired, head: &Desired, changes: &mut Changes<'_>) {
+    let (old, new) = (&base.settings, &head.settings);
+    if base.account_id.is_some() && head.account_id.is_some() {
+        changes.compare("account_id", base.account_id.as_ref(), head.account_id.as_ref(), true);
+    }
+    changes.limit("limits.group_removals", &old.limits.group_removals, &new.limits.group_removals);
+    changes.limit("limits.total_removals", &old.limits.total_removals, &new.limits.total_removals);
+    let direct =
+        |settings: &Settings| Setting::preset(if settings.reports_direct_access { "report" } else { "ignore" });
+    changes.compare("direct_access", Some(&direct(old)), Some(&direct(new)), old.reports_direct_access);
+    let unmanaged = (&old.unmanaged_groups, &new.unmanaged_groups);
+    changes.compare("unmanaged_groups", Some(unmanaged.0), Some(unmanaged.1), unmanaged.1.value < unmanaged.0.value);
+    let protected = |settings: &Settings| -> BTreeMap<PersonRef, Origin> {
+        settings.protected.iter().map(|entry| (entry.person.clone(), entry.origin.clone())).collect()
+    };
+    changes.entries("protected", &protected(old), &protected(new), |_| false);
+}
+
 fn group_settings(
-    name: &GroupName,
     (base, old_name, old): (&Desired, &GroupName, &DesiredGroup),
-    (head, new): (&Desired, &DesiredGroup),
-) -> Vec<BaseChange> {
-    let mut changes = Changes { group: Some(name), list: Vec::new() };
-    if old_name != name {
-        let (before, after) = (Some(old_name.to_string()), Some(name.to_string()));
-        changes.push("name", before, after, false, Some(new.origin.clone()));
-    }
-    if old.mode != new.mode {
-        let (before, after) = (Some(old.mode.to_string()), Some(new.mode.to_string()));
-        changes.push("mode", before, after, strictness(new.mode) < strictness(old.mode), Some(new.origin.clone()));
-    }
-    changes.set_optional("id", old.pin.as_ref(), new.pin.as_ref(), |old, _| old.is_some());
+    (head, name, new): (&Desired, &GroupName, &DesiredGroup),
+    changes: &mut Changes<'_>,
+) {
+    let (old_place, new_place) = (Some(old.origin.clone()), Some(new.origin.clone()));
+    let old_named = Setting { value: old_name, origin: old_place.clone() };
+    changes.compare("name", Some(&old_named), Some(&Setting { value: name, origin: new_place.clone() }), false);
+    let old_mode = Setting { value: old.mode, origin: old_place };
+    let new_mode = Setting { value: new.mode, origin: new_place };
+    changes.compare("mode", Some(&old_mode), Some(&new_mode), strictness(new.mode) < strictness(old.mode));
+    changes.compare("id", old.pin.as_ref(), new.pin.as_ref(), old.pin.is_some());
     // A missing value requires nothing.
-    let demands_less = |old: Option<&u64>, new: Option<&u64>| new < old;
-    changes.set_optional("min_members", old.min_members.as_ref(), new.min_members.as_ref(), demands_less);
-    changes.set("allow_empty", &old.allow_empty, &new.allow_empty, |_, new| *new);
-    let limit =
-        |desired: &Desired, own: Option<&Limit>| own.copied().unwrap_or(desired.settings.limits.group_removals.value);
-    changes.set_optional("group_removals", old.group_removals.as_ref(), new.group_removals.as_ref(), |old, new| {
-        allows_more(&limit(base, old), &limit(head, new))
-    });
+    let least = |group: &DesiredGroup| group.min_members.as_ref().map(|least| least.value);
+    changes.compare("min_members", old.min_members.as_ref(), new.min_members.as_ref(), least(new) < least(old));
+    changes.compare("allow_empty", Some(&old.allow_empty), Some(&new.allow_empty), new.allow_empty.value);
+    let limit = |desired: &Desired, group: &DesiredGroup| {
+        group.group_removals.as_ref().unwrap_or(&desired.settings.limits.group_removals).value
+    };
+    let allows_more = allows_more(limit(base, old), limit(head, new));
+    changes.compare("group_removals", old.group_removals.as_ref(), new.group_removals.as_ref(), allows_more);
     // Another pin may let the group give more, so every change of one needs a look.
-    let pins = |group: &DesiredGroup| joined(group.permissions.as_ref());
-    changes.set_optional("permissions", pins(old).as_ref(), pins(new).as_ref(), |old, _| old.is_some());
-    let domains = |desired: &Desired, group: &DesiredGroup| joined(desired.domains_of(group));
-    changes.set_optional("email_domains", domains(base, old).as_ref(), domains(head, new).as_ref(), |old, new| {
-        let (Some(old), Some(new)) = (old, new) else { return new.is_none() };
-        new.split(", ").any(|domain| old.split(", ").all(|allowed| allowed != domain))
-    });
-    let (old_rules, new_rules) = (&old.rules, &new.rules);
-    changes.set_optional(
-        "max_duration",
-        old_rules.max_duration.as_ref(),
-        new_rules.max_duration.as_ref(),
-        |old, new| old.is_some_and(|old| new.is_none_or(|new| new.length() > old.length())),
-    );
-    let (required, require) = (old_rules.require_reason.as_ref(), new_rules.require_reason.as_ref());
-    if required.is_some() != require.is_some() {
-        let said = |origin: Option<&Origin>| origin.map(|_| "true".to_owned());
-        let origin = require.or(required).cloned();
-        changes.push("require_reason", said(required), said(require), required.is_some(), origin);
-    }
-    let excluded = |group: &DesiredGroup| -> BTreeMap<GroupName, Origin> {
-        group.rules.exclusive_with.iter().map(|it| (it.group.clone(), it.origin.clone())).collect()
+    let pins = |group: &DesiredGroup| group.permissions.as_ref().map(joined);
+    changes.compare("permissions", pins(old).as_ref(), pins(new).as_ref(), old.permissions.is_some());
+    let (allowed, allow) = (base.domains_of(old), head.domains_of(new));
+    let is_new = |domain: &String| allowed.is_some_and(|allowed| !allowed.value.contains(domain));
+    let allows_more = allow.is_none_or(|allow| allow.value.iter().any(is_new));
+    changes.compare("email_domains", allowed.map(joined).as_ref(), allow.map(joined).as_ref(), allows_more);
+    let (rules, new_rules) = (&old.rules, &new.rules);
+    let longest = |rules: &Rules| rules.max_duration.as_ref().map(|rule| rule.value.length());
+    let lasts_longer = longest(rules).is_some_and(|old| longest(new_rules).is_none_or(|new| new > old));
+    changes.compare("max_duration", rules.max_duration.as_ref(), new_rules.max_duration.as_ref(), lasts_longer);
+    let required = |rules: &Rules| {
+        rules.require_reason.as_ref().map(|origin| Setting { value: true, origin: Some(origin.clone()) })
+    };
+    let was_required = rules.require_reason.is_some();
+    changes.compare("require_reason", required(rules).as_ref(), required(new_rules).as_ref(), was_required);
+    let excluded = |rules: &Rules| -> BTreeMap<GroupName, Origin> {
+        rules.exclusive_with.iter().map(|it| (it.group.clone(), it.origin.clone())).collect()
     };
     // Either of the two groups may have the rule.
     let named_there = |other: &GroupName| {
         let other = head.groups.get(other);
         other.is_some_and(|other| other.rules.exclusion_of(name).is_some())
     };
-    changes.entries("exclusive_with", &excluded(old), &excluded(new), named_there);
-    changes.list
+    changes.entries("exclusive_with", &excluded(rules), &excluded(new_rules), named_there);
 }
 
-fn joined(list: Option<&Setting<Vec<String>>>) -> Option<Setting<String>> {
-    list.map(|list| Setting { value: list.value.join(", "), origin: list.origin.clone() })
+fn joined(list: &Setting<Vec<String>>) -> Setting<String> {
+    Setting { value: list.value.join(", "), origin: list.origin.clone() }
 }
 
 const fn strictness(mode: Mode) -> u8 {
@@ -142,10 +125,10 @@ const fn strictness(mode: Mode) -> u8 {
 }
 
 /// Whether a limit may allow more removals than before. A number and a percentage cannot be compared.
-const fn allows_more(old: &Limit, new: &Limit) -> bool {
+const fn allows_more(old: Limit, new: Limit) -> bool {
     match (old, new) {
-        (Limit::Count(old), Limit::Count(new)) => *new > *old,
-        (Limit::Percent { hundredths: old }, Limit::Percent { hundredths: new }) => *new > *old,
+        (Limit::Count(old), Limit::Count(new)) => new > old,
+        (Limit::Percent { hundredths: old }, Limit::Percent { hundredths: new }) => new > old,
         (_, Limit::Count(0) | Limit::Percent { hundredths: 0 }) => false,
         _ => true,
     }
@@ -158,30 +141,22 @@ struct Changes<'a> {
 }
 
 impl Changes<'_> {
-    fn set<T: PartialEq + Display>(
-        &mut self,
-        setting: &str,
-        before: &Setting<T>,
-        after: &Setting<T>,
-        loosens: impl FnOnce(&T, &T) -> bool,
-    ) {
-        let loosens = loosens(&before.value, &after.value);
-        self.set_optional(setting, Some(before), Some(after), |_, _| loosens);
-    }
-
-    fn set_optional<T: PartialEq + Display>(
+    fn compare<T: PartialEq + Display>(
         &mut self,
         setting: &str,
         before: Option<&Setting<T>>,
         after: Option<&Setting<T>>,
-        loosens: impl FnOnce(Option<&T>, Option<&T>) -> bool,
+        loosens: bool,
     ) {
         let (old, new) = (before.map(|setting| &setting.value), after.map(|setting| &setting.value));
-        if old == new {
-            return;
+        if old != new {
+            let origin = after.or(before).and_then(|setting| setting.origin.clone());
+            self.push(setting, old.map(T::to_string), new.map(T::to_string), loosens, origin);
         }
-        let origin = after.or(before).and_then(|setting| setting.origin.clone());
-        self.push(setting, old.map(T::to_string), new.map(T::to_string), loosens(old, new), origin);
+    }
+
+    fn limit(&mut self, setting: &str, before: &Setting<Limit>, after: &Setting<Limit>) {
+        self.compare(setting, Some(before), Some(after), allows_more(before.value, after.value));
     }
 
     /// Compares a list whose entries each protect something. A deleted entry loosens nothing if the rule is still

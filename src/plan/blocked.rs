@@ -6,8 +6,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contents::{Action, GroupPlan, Plan, Since};
+use super::contents::{Action, Plan, Since};
+use super::group::GroupPlan;
 use super::guards::Guard;
+use crate::model::typos::{local_part, written};
 use crate::model::{Email, GroupId, GroupName, Member, MemberId, Mode, Origin, PersonRef};
 
 /// A declared entry or group that cannot be applied.
@@ -129,6 +131,9 @@ impl fmt::Display for Blocked {
     }
 }
 
+/// What is said of a person who is already in two groups that exclude each other.
+const STAYS: &str = "which exclude each other; both memberships stay until one of the entries is removed";
+
 impl fmt::Display for BlockedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -147,9 +152,8 @@ impl fmt::Display for BlockedReason {
                 rules.join(" and ")
             ),
             Self::RejectedInvitation => write!(f, "declined the invitation to the account; invite the person again"),
-            Self::AmbiguousPerson { candidates } => {
-                let ids = joined(candidates);
-                write!(f, "several members of the account have this address; use one of their ids: {ids}")
+            Self::AmbiguousPerson { candidates: ids } => {
+                write!(f, "several members of the account have this address; use one of their ids: {}", joined(ids))
             }
             Self::UnknownGroup { nearest: None } => {
                 write!(f, "the account has no group with this name; create it first, or pin its id")
@@ -175,7 +179,12 @@ impl fmt::Display for BlockedReason {
             Self::Domain { allowed, .. } => {
                 write!(f, "the address is at none of the `email_domains`: {}", allowed.join(", "))
             }
-            Self::Exclusive { group, origin, present } => f.write_str(&exclusive(group, origin, *present)),
+            Self::Exclusive { group, origin, present: true } => {
+                write!(f, "already in both this group and {group} ({origin}), {STAYS}")
+            }
+            Self::Exclusive { group, origin, present: false } => {
+                write!(f, "also in {group} ({origin}), and the groups exclude each other; remove one of the entries")
+            }
             Self::ExclusiveMember { group, cause: None } => {
                 write!(f, "in {group}, and the groups exclude each other; this plan does not remove the person there")
             }
@@ -183,22 +192,11 @@ impl fmt::Display for BlockedReason {
                 write!(f, "{} excludes this group, and its members cannot be read: {cause}", group.as_str())
             }
             Self::ExclusiveOrder { guard, group, people } => {
-                let (guard, group, people) = (guard.name(), group.as_str(), listed(people, "and"));
+                let (group, people) = (group.as_str(), listed(people, "and"));
                 write!(f, "moves between groups that exclude each other, and {group} would break {guard} meanwhile; ")?;
                 write!(f, "move {people} in two changes")
             }
         }
-    }
-}
-
-fn exclusive(group: &GroupName, origin: &Origin, present: bool) -> String {
-    if present {
-        format!(
-            "already in both this group and {group} ({origin}), which exclude each other; both memberships stay until \
-             one of the entries is removed"
-        )
-    } else {
-        format!("also in {group} ({origin}), and the groups exclude each other; remove one of the entries")
     }
 }
 
@@ -217,11 +215,7 @@ pub(super) fn changed_permissions(lost: &[String], gained: &[String]) -> String 
 
 /// "a, b or c": members by address, or by id if they have none.
 fn listed(members: &[Member], joint: &str) -> String {
-    let named = |member: &Member| match &member.email {
-        Some(email) => email.to_string(),
-        None => member.id.to_string(),
-    };
-    let mut names: Vec<String> = members.iter().map(named).collect();
+    let mut names: Vec<String> = members.iter().map(|member| member.person().to_string()).collect();
     match names.pop() {
         Some(last) if !names.is_empty() => format!("{} {joint} {last}", names.join(", ")),
         last => last.unwrap_or_default(),
@@ -246,7 +240,7 @@ impl Plan {
             };
             let Some(group) = planned.get(&entry.group).copied() else { continue };
             let members = undeclared.entry(&group.name).or_insert_with(|| Undeclared::of(group));
-            let same_local = local_part(&person.to_string()).and_then(|local| members.by_local.get(&local));
+            let same_local = local_part(written(person)).and_then(|local| members.by_local.get(&local.to_lowercase()));
             let near = similar.iter().map(|member| member.id).filter(|id| members.emails.contains_key(id));
             let ids: BTreeSet<MemberId> = same_local.into_iter().flatten().copied().chain(near).collect();
             let found = former.entry(person.clone()).or_default();
@@ -282,14 +276,10 @@ impl<'p> Undeclared<'p> {
             members.filter_map(|member| Some((member.id, member.email.as_ref()?))).collect();
         let mut by_local: BTreeMap<String, Vec<MemberId>> = BTreeMap::new();
         for (id, email) in &emails {
-            if let Some(local) = local_part(email.as_str()) {
-                by_local.entry(local).or_default().push(*id);
+            if let Some(local) = local_part(email.folded()) {
+                by_local.entry(local.to_lowercase()).or_default().push(*id);
             }
         }
         Self { emails, by_local }
     }
-}
-
-fn local_part(address: &str) -> Option<String> {
-    address.rsplit_once('@').map(|(local, _)| local.to_lowercase())
 }

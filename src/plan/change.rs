@@ -87,14 +87,12 @@ pub(super) struct AskedGroup<'a> {
 impl<'a> Asked<'a> {
     pub fn by(base: &'a Desired, head: &'a Desired) -> Self {
         let mut groups = BTreeMap::new();
-        let pairs = pairs(base, head);
-        let kept: BTreeSet<&GroupName> = pairs.iter().filter_map(|pair| Some(pair.base?.0)).collect();
-        let dropped = base.groups.iter().filter(|(name, _)| !kept.contains(name) && !head.groups.contains_key(*name));
-        let dropped = dropped.map(|(name, group)| (name, Some(group), None));
-        let declared = pairs.iter().map(|pair| (pair.name, pair.base.map(|(_, group)| group), Some(pair.head)));
-        for (name, base, head) in declared.chain(dropped) {
-            let asked = AskedGroup::new(base, head);
-            groups.extend(asked.filter(AskedGroup::touches_any).map(|asked| (name, asked)));
+        for GroupPair { name, base, head: new } in pairs(base, head) {
+            // Another group has the name of a dropped one now.
+            if new.is_some() || !head.groups.contains_key(name) {
+                let asked = AskedGroup::new(base.map(|(_, group)| group), new);
+                groups.extend(asked.filter(AskedGroup::touches_any).map(|asked| (name, asked)));
+            }
         }
         Self { groups }
     }
@@ -113,14 +111,15 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// A declared group, and what it was before the change.
+/// A group before the change and after it.
 pub(super) struct GroupPair<'a> {
     pub name: &'a GroupName,
-    pub head: &'a DesiredGroup,
     pub base: Option<(&'a GroupName, &'a DesiredGroup)>,
+    pub head: Option<&'a DesiredGroup>,
 }
 
-/// Pairs the groups of two versions of the files. A pinned group is the same group under another name.
+/// Pairs the groups of two versions of the files: each group after the change, then those that are dropped. A pinned
+/// group is the same group under another name.
 pub(super) fn pairs<'a>(base: &'a Desired, head: &'a Desired) -> Vec<GroupPair<'a>> {
     let pinned: BTreeMap<GroupId, _> =
         base.groups.iter().filter_map(|(name, group)| Some((group.pinned()?, (name, group)))).collect();
@@ -132,9 +131,13 @@ pub(super) fn pairs<'a>(base: &'a Desired, head: &'a Desired) -> Vec<GroupPair<'
     };
     let pair = |(name, head): (&'a GroupName, &'a DesiredGroup)| {
         let same = head.pinned().and_then(|id| pinned.get(&id).copied());
-        GroupPair { name, head, base: same.or_else(|| namesake(name)) }
+        GroupPair { name, base: same.or_else(|| namesake(name)), head: Some(head) }
     };
-    head.groups.iter().map(pair).collect()
+    let mut pairs: Vec<GroupPair<'_>> = head.groups.iter().map(pair).collect();
+    let kept: BTreeSet<&GroupName> = pairs.iter().filter_map(|pair| Some(pair.base?.0)).collect();
+    let dropped = base.groups.iter().filter(|(name, _)| !kept.contains(name));
+    pairs.extend(dropped.map(|(name, group)| GroupPair { name, base: Some((name, group)), head: None }));
+    pairs
 }
 
 impl<'a> AskedGroup<'a> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::blocked::{Blocked, BlockedReason};
-use super::contents::{Action, Change, Expiring, GroupPlan, LeftOutKind, Plan};
+use super::contents::{Action, Change, Expiring, LeftOutKind, Plan};
+use super::group::GroupPlan;
 use super::inputs::{Inputs, Located};
 use super::people::Resembling;
 use super::tip;

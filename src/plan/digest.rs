@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::change::TouchedGroup;
-use super::contents::{Action, Change, GroupPlan, LeftOut, LeftOutKind};
+use super::contents::{Action, Change, LeftOut, LeftOutKind};
+use super::group::GroupPlan;
 use crate::model::{AccountId, GroupName, MemberId, Window};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocked::{Blocked, BlockedReason};
-use super::contents::{Action, Change, GroupPlan, LeftOut, LeftOutKind, Plan};
+use super::contents::{Action, Change, LeftOut, LeftOutKind, Plan};
+use super::group::GroupPlan;
 use super::guards::{self, Guard};
 use super::operations;
 use crate::model::{GroupId, GroupSummary, MemberId};
@@ -85,7 +86,7 @@ fn by_end(change: &Change) -> impl Ord + use<> {
 /// As many removals of each group as `min_members` and `allow_empty` allow.
 fn keep_guards(groups: &mut [GroupPlan], left: &mut Vec<LeftOut>) {
     for group in groups {
-        while let Some(refusal) = guards::too_few(group) {
+        while let Some(refusal) = guards::too_few(group).first() {
             let Some(last) = group.removals().max_by_key(|change| by_end(change)).map(|change| change.member.id) else {
                 break;
             };
@@ -97,9 +98,9 @@ fn keep_guards(groups: &mut [GroupPlan], left: &mut Vec<LeftOut>) {
 /// The removals beyond those that one run makes.
 fn beyond_cap(plan: &mut Plan) -> Vec<LeftOut> {
     let allowed = usize::try_from(plan.guards.removals_allowed()).unwrap_or(usize::MAX);
-    let removals = plan.groups.iter().flat_map(|group| group.removals().map(move |change| (group, change)));
-    let mut all: Vec<_> =
-        removals.map(|(group, change)| (by_end(change), group.name.clone(), group.id, change.member.id)).collect();
+    let place =
+        |(group, change): (&GroupPlan, &Change)| (by_end(change), group.name.clone(), group.id, change.member.id);
+    let mut all: Vec<_> = plan.removals().map(place).collect();
     all.sort();
     let mut beyond: BTreeMap<GroupId, BTreeSet<MemberId>> = BTreeMap::new();
     for (.., group, member) in all.into_iter().skip(allowed) {

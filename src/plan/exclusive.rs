@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::blocked::{Blocked, BlockedReason};
-use super::contents::{Action, Change, GroupPlan, Plan};
+use super::contents::{Action, Change, Plan};
+use super::group::GroupPlan;
 use super::guards::Guard;
 use super::inputs::{Inputs, locate_groups};
 use crate::model::{

@@ -3,18 +3,20 @@
 //! A guard never changes a plan. It counts the effects of the operations, without held removals and observed groups.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contents::{Change, GroupPlan, Plan, PlanWarning};
+use super::contents::{Change, Plan, PlanWarning};
+use super::group::GroupPlan;
 use super::inputs::locate_groups;
 use super::people::People;
 use crate::model::typos::{self, Texts};
 use crate::model::{
-    Desired, DesiredGroup, GroupId, GroupName, GroupSummary, Limit, Member, MemberId, Observed, Origin, PersonRef,
-    Protected, Setting, Settings, TokenUser, Unmanaged, UserId,
+    Desired, DesiredGroup, GroupId, GroupName, GroupSummary, Limit, MemberId, Observed, Origin, PersonRef, Protected,
+    Setting, Settings, TokenUser, Unmanaged, UserId,
 };
 
 /// A percentage of one group's members always allows at least this many removals.
@@ -48,19 +50,12 @@ impl Guard {
     pub const fn is_limit(self) -> bool {
         matches!(self, Self::GroupRemovals | Self::TotalRemovals)
     }
+}
 
-    /// The guard's name, which is the key in the files if there is one.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::GroupRemovals => "group_removals",
-            Self::TotalRemovals => "total_removals",
-            Self::Protected => "protected",
-            Self::MinMembers => "min_members",
-            Self::AllowEmpty => "allow_empty",
-            Self::UnmanagedGroups => "unmanaged_groups",
-            Self::PinnedName => "pinned_name",
-            Self::Oneself => "oneself",
-        }
+/// The name, which is the key in the files if there is one.
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
@@ -86,16 +81,16 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(guard: Guard, group: Option<&GroupName>, message: String, help: &str) -> Self {
-        let (group, help) = (group.cloned(), help.into());
-        Self { guard, group, message, help, figures: None, origin: None, concerns: Vec::new() }
+    fn new(guard: Guard, group: Option<&GroupName>, origin: &Option<Origin>, message: String, help: &str) -> Self {
+        let (group, origin, help) = (group.cloned(), origin.clone(), help.into());
+        Self { guard, group, message, help, figures: None, origin, concerns: Vec::new() }
     }
 
     /// The reason with the guard's name and the place of the setting.
     pub(super) fn reason(&self) -> String {
         let place = self.origin.as_ref().filter(|origin| !self.message.contains(&origin.to_string()));
         let place = place.map(|origin| format!(" ({origin})")).unwrap_or_default();
-        format!("{}: {}{place}", self.guard.name(), self.message)
+        format!("{}: {}{place}", self.guard, self.message)
     }
 }
 
@@ -207,13 +202,27 @@ impl PlanGuards {
     }
 }
 
+impl Plan {
+    /// Adds refusals, sorted by group. Those that concern the account come last.
+    pub(super) fn refuse(&mut self, refusals: Vec<Refusal>) {
+        self.refusals.extend(refusals);
+        self.refusals.sort_by(|a, b| {
+            let key = |refusal: &Refusal| (refusal.group.is_none(), refusal.group.clone(), refusal.guard);
+            key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
+        });
+    }
+
+    /// Which other groups of the account refuse the plan, if the settings say so.
+    pub fn refused_by(&self, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<String> {
+        self.guards.managed.as_ref().and_then(|managed| unmanaged_groups(managed, groups)).map(|it| it.reason())
+    }
+}
+
 pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>, knows_everybody: bool) {
-    let mut refusals = operation_refusals(plan, people);
     let (doubts, warnings) = unknown_protected(plan, people, knows_everybody);
-    refusals.extend(doubts);
+    plan.refuse(doubts);
+    plan.refuse(operation_refusals(plan, people));
     plan.warnings.extend(warnings);
-    plan.refusals.extend(refusals);
-    sort(plan);
 }
 
 /// The refusals to remove protected people, and people whom a mistyped entry of `protected` may mean.
@@ -224,33 +233,28 @@ pub(super) fn protection(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
 /// The refusals that need only the members of the planned groups.
 pub(super) fn operation_refusals(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
     let mut refusals = protected(plan, people);
-    refusals.extend(limits(plan));
+    refusals.extend(total_removals(plan));
     for group in &plan.groups {
-        refusals.extend(min_members(group));
-        refusals.extend(allow_empty(group));
+        refusals.extend(group_removals(group));
+        refusals.extend(too_few(group));
     }
     refusals
-}
-
-/// Which of `min_members` and `allow_empty` refuses the changes of a group.
-pub(super) fn too_few(group: &GroupPlan) -> Option<Refusal> {
-    min_members(group).or_else(|| allow_empty(group))
 }
 
 /// The number of removals that one run of `--due` makes, in words.
 pub(super) fn cap(guards: &PlanGuards) -> String {
     let limit = &guards.total_removals;
-    let place = limit.origin.as_ref().map(|origin| format!(", set at {origin}")).unwrap_or_default();
     let most = match guards.removals_allowed() {
         0 => "no run makes removals".to_owned(),
         1 => "one run makes at most 1 removal".to_owned(),
         most => format!("one run makes at most {most} removals"),
     };
-    format!("{most} (total_removals: {}{place})", limit.value)
+    format!("{most} (total_removals: {}{})", limit.value, set_at(&limit.origin, ""))
 }
 
-fn limits(plan: &Plan) -> impl Iterator<Item = Refusal> {
-    total_removals(plan).into_iter().chain(plan.groups.iter().filter_map(group_removals))
+/// The place of a setting, or the words for a default.
+fn set_at(origin: &Option<Origin>, default: &str) -> String {
+    origin.as_ref().map_or_else(|| default.to_owned(), |origin| format!(", set at {origin}"))
 }
 
 /// The pins of these groups.
@@ -263,11 +267,11 @@ pub(super) fn pins<'n>(
 }
 
 /// Checks how the files and the account fit together. Records what a saved plan needs to ask it again.
-pub(super) fn check_account(plan: &mut Plan, desired: &Desired, current: &Observed) {
-    let setting = &desired.settings.unmanaged_groups;
+pub(super) fn check_account(plan: &mut Plan, rules: &Desired, current: &Observed) {
+    let setting = &rules.settings.unmanaged_groups;
     if setting.value == Unmanaged::Refuse {
         let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
-        for (name, found) in locate_groups(desired, current, |_| true) {
+        for (name, found) in locate_groups(rules, current, |_| true) {
             match found {
                 Ok(id) => drop(ids.insert(id)),
                 Err(_) => drop(names.insert(name)),
@@ -275,9 +279,14 @@ pub(super) fn check_account(plan: &mut Plan, desired: &Desired, current: &Observ
         }
         plan.guards.managed = Some(ManagedGroups { ids, names, origin: setting.origin.clone() });
     }
-    plan.warnings.extend(unnamed(plan, &current.groups));
-    plan.refusals.extend(account_refusals(plan, &current.groups));
-    sort(plan);
+    for (id, pin) in &plan.guards.pins {
+        if current.groups.get(id).is_some_and(|group| group.name.as_str().is_empty()) {
+            let message = format!("the account shows no name for the group {id}, so the name is not checked");
+            let help = "give the group a name in the account, or rely on its pinned id";
+            plan.warnings.push(PlanWarning::new(message, help, pin.origin.clone()));
+        }
+    }
+    plan.refuse(account_refusals(plan, &current.groups));
 }
 
 /// The pinned groups that have another name in the account, with that name. Some have no name, which is none other.
@@ -295,16 +304,9 @@ pub(super) fn account_refusals(plan: &Plan, groups: &BTreeMap<GroupId, GroupSumm
         let message = format!("the pinned group {id} is called {:?} in the account", present.as_str());
         let help =
             "check that this is the group you mean, then correct the name in the file or rename the group in the account";
-        Refusal { origin: pin.origin.clone(), ..Refusal::new(Guard::PinnedName, Some(&pin.value), message, help) }
+        Refusal::new(Guard::PinnedName, Some(&pin.value), &pin.origin, message, help)
     });
     renamed.chain(plan.guards.managed.as_ref().and_then(|managed| unmanaged_groups(managed, groups))).collect()
-}
-
-impl Plan {
-    /// Which other groups of the account refuse the plan, if the settings say so.
-    pub fn refused_by(&self, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<String> {
-        self.guards.managed.as_ref().and_then(|managed| unmanaged_groups(managed, groups)).map(|it| it.reason())
-    }
 }
 
 /// Refuses to remove the user of the token, found by user id or by any of their addresses. Records the user's members
@@ -316,72 +318,82 @@ pub(super) fn check_token_user(plan: &mut Plan, current: &Observed, people: &Peo
     if let Some(planned) = plan.guards.token_user.take_if(|planned| planned.user_id == user.user_id) {
         members.extend(planned.members);
     }
-    let shown = |member: &Member| match member.email.as_ref().or(user.email.as_ref()) {
-        Some(email) => email.to_string(),
-        None => member.id.to_string(),
-    };
-    let removed = plan.groups.iter().flat_map(|group| group.removals().map(move |change| (group, change)));
-    let refusals: Vec<Refusal> = removed
-        .filter(|(_, change)| members.contains(&change.member.id))
-        .map(|(group, change)| {
-            let message = format!("{}, the user of the token, would be removed", shown(&change.member));
-            let help = "use another user's token or an account-owned token, or pass --accept-self";
-            let refusal = Refusal::new(Guard::Oneself, Some(&group.name), message, help);
-            Refusal { concerns: vec![change.member.id], origin: Some(group.origin.clone()), ..refusal }
-        })
-        .collect();
+    let removed = plan.removals().filter(|(_, change)| members.contains(&change.member.id));
+    let refusals = removed.map(|(group, change)| {
+        let email = change.member.email.as_ref().or(user.email.as_ref());
+        let shown = email.map_or_else(|| change.member.id.to_string(), ToString::to_string);
+        let message = format!("{shown}, the user of the token, would be removed");
+        let help = "use another user's token or an account-owned token, or pass --accept-self";
+        let origin = Some(group.origin.clone());
+        let refusal = Refusal::new(Guard::Oneself, Some(&group.name), &origin, message, help);
+        Refusal { concerns: vec![change.member.id], ..refusal }
+    });
+    plan.refuse(refusals.collect());
     if plan.removes_anybody() {
         let members = members.into_iter().collect();
         plan.guards.token_user = Some(PlannedTokenUser { user_id: user.user_id.clone(), members });
     }
-    plan.refusals.extend(refusals);
-    sort(plan);
-}
-
-/// Sorts refusals by group. Those that concern the account come last.
-pub(super) fn sort(plan: &mut Plan) {
-    plan.refusals.sort_by(|a, b| {
-        let key = |refusal: &Refusal| (refusal.group.is_none(), refusal.group.clone(), refusal.guard);
-        key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
-    });
 }
 
 fn group_removals(group: &GroupPlan) -> Option<Refusal> {
-    let present = group.observed.len() as u64;
-    let figures = exceeded(group.counted_removals().count(), present, group.guards.removals_allowed(present))?;
-    let what = format!("{} of {present} members would be removed", figures.planned);
-    let refusal = over_limit(Guard::GroupRemovals, figures, &what, &group.guards.group_removals);
-    Some(Refusal { group: Some(group.name.clone()), ..refusal })
+    let (planned, present) = (group.counted_removals().count() as u64, group.observed.len() as u64);
+    let figures = Figures { planned, allowed: group.guards.removals_allowed(present), present };
+    let what = format!("{planned} of {present} members would be removed");
+    over_limit(Guard::GroupRemovals, Some(&group.name), figures, &what, &group.guards.group_removals)
 }
 
 /// Checked only if several groups lose members. One group has its own limit.
 fn total_removals(plan: &Plan) -> Option<Refusal> {
-    if !plan.removes_from_several_groups() {
+    if plan.groups.iter().filter(|group| group.removals().next().is_some()).count() < 2 {
         return None;
     }
-    let removals = plan.groups.iter().map(|group| group.counted_removals().count()).sum();
-    let figures = exceeded(removals, plan.guards.declared, plan.guards.removals_allowed())?;
-    let what = format!("{} memberships would be removed in total", figures.planned);
-    Some(over_limit(Guard::TotalRemovals, figures, &what, &plan.guards.total_removals))
+    let planned = plan.groups.iter().map(|group| group.counted_removals().count() as u64).sum();
+    let figures = Figures { planned, allowed: plan.guards.removals_allowed(), present: plan.guards.declared };
+    let what = format!("{planned} memberships would be removed in total");
+    over_limit(Guard::TotalRemovals, None, figures, &what, &plan.guards.total_removals)
 }
 
-fn over_limit(guard: Guard, figures: Figures, what: &str, limit: &Setting<Limit>) -> Refusal {
+fn over_limit(
+    guard: Guard,
+    group: Option<&GroupName>,
+    figures: Figures,
+    what: &str,
+    limit: &Setting<Limit>,
+) -> Option<Refusal> {
+    if figures.planned <= figures.allowed {
+        return None;
+    }
     let of = match (guard, limit.value) {
         (Guard::TotalRemovals, Limit::Percent { .. }) => format!(" of {} declared", figures.present),
         _ => String::new(),
     };
-    let source = match &limit.origin {
-        Some(origin) => format!("{}{of}, set at {origin}", limit.value),
-        None => format!("{}{of}, the default", limit.value),
-    };
+    let source = format!("{}{of}{}", limit.value, set_at(&limit.origin, ", the default"));
     let message = format!("{what}, but the limit allows at most {} ({source})", figures.allowed);
     let help = "if you intend all of these removals, pass the digest of this plan with --accept";
-    Refusal { figures: Some(figures), origin: limit.origin.clone(), ..Refusal::new(guard, None, message, help) }
+    Some(Refusal { figures: Some(figures), ..Refusal::new(guard, group, &limit.origin, message, help) })
 }
 
-fn exceeded(removals: usize, present: u64, allowed: u64) -> Option<Figures> {
-    let planned = removals as u64;
-    (planned > allowed).then_some(Figures { planned, allowed, present })
+/// Which of `min_members` and `allow_empty` refuse the changes of a group.
+pub(super) fn too_few(group: &GroupPlan) -> Vec<Refusal> {
+    let (left, present) = (group.members_left() as u64, group.observed.len() as u64);
+    let mut refusals = Vec::new();
+    if group.operations.is_empty() {
+        return refusals;
+    }
+    let mut refuse = |guard, allowed, origin: &Option<Origin>, message: String, help: &str| {
+        let figures = Some(Figures { planned: left, allowed, present });
+        refusals.push(Refusal { figures, ..Refusal::new(guard, Some(&group.name), origin, message, help) });
+    };
+    if let Some(Setting { value: least, origin }) = group.guards.min_members.as_ref().filter(|it| left < it.value) {
+        let message = format!("only {left} would remain, and min_members is {least}{}", set_at(origin, ""));
+        refuse(Guard::MinMembers, *least, origin, message, "declare more members, or lower min_members");
+    }
+    if left == 0 && !group.guards.allow_empty.value {
+        let message = format!("the group would be empty (members now: {present})");
+        let help = "if you intend an empty group, set allow_empty: true";
+        refuse(Guard::AllowEmpty, 1, &group.guards.allow_empty.origin, message, help);
+    }
+    refusals
 }
 
 fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
@@ -391,11 +403,18 @@ fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
             protected.entry(id).or_insert(entry);
         }
     }
-    let removed = plan.groups.iter().flat_map(|group| group.removals().map(move |change| (group, change)));
-    removed
-        .filter_map(|(group, change)| Some((group, change, *protected.get(&change.member.id)?)))
-        .map(|(group, change, entry)| protected_removal(group, change, entry))
-        .collect()
+    let refusal = |(group, change): (&GroupPlan, &Change)| {
+        let Protected { person, origin } = *protected.get(&change.member.id)?;
+        let subject = match &change.member.email {
+            Some(email) if PersonRef::Email(email.clone()) != *person => format!("{email} (protected as {person})"),
+            _ => person.to_string(),
+        };
+        let message = format!("{subject} would be removed, but is protected at {origin}");
+        let help = "keep the person in the group's list, or remove the person from settings.protected first";
+        let refusal = Refusal::new(Guard::Protected, Some(&group.name), &Some(origin.clone()), message, help);
+        Some(Refusal { concerns: vec![change.member.id], ..refusal })
+    };
+    plan.removals().filter_map(refusal).collect()
 }
 
 /// Checks `protected` entries that match no member of the account. If the plan removes anybody and the entry may mean
@@ -416,80 +435,25 @@ fn unknown_protected(plan: &Plan, people: &People<'_>, knows_everybody: bool) ->
             Texts::new(all.map(|(text, id)| (text, (text, id))))
         });
         let text = typos::written(&entry.person);
-        let near = texts.nearest(text, typos::tolerance(text));
-        // Suggestions have a maximum total cost. Whether there is anybody must be known in any case.
-        let first = || texts.any_near(text, |_| typos::tolerance(text));
+        let mut near: Vec<(&str, MemberId)> =
+            texts.nearest(text, typos::tolerance(text)).into_iter().map(|(.., found)| found).collect();
+        if near.is_empty() {
+            // Suggestions have a maximum total cost. Whether there is anybody must be known in any case.
+            near.extend(texts.any_near(text, |_| typos::tolerance(text)));
+        }
         let message = format!("{} is protected at {}, but is not a member of the account", entry.person, entry.origin);
         let origin = Some(entry.origin.clone());
-        let mut names: Vec<&str> = near.iter().take(NAMED).map(|(_, text, _)| *text).collect();
-        names.dedup();
-        let mut concerns: Vec<MemberId> = near.iter().map(|(.., (_, id))| *id).collect();
-        if let Some((text, id)) = names.is_empty().then(first).flatten() {
-            names.push(text);
-            concerns.push(id);
-        }
-        if names.is_empty() || !removes {
+        if near.is_empty() || !removes {
             warnings.push(PlanWarning::new(message, HELP, origin));
         } else {
+            let mut names: Vec<&str> = near.iter().take(NAMED).map(|(text, _)| *text).collect();
+            names.dedup();
             let message = format!("{message}; it may mean {}, and the plan removes members", names.join(", "));
-            refusals.push(Refusal { origin, concerns, ..Refusal::new(Guard::Protected, None, message, HELP) });
+            let concerns = near.into_iter().map(|(_, id)| id).collect();
+            refusals.push(Refusal { concerns, ..Refusal::new(Guard::Protected, None, &origin, message, HELP) });
         }
     }
     (refusals, warnings)
-}
-
-fn protected_removal(group: &GroupPlan, change: &Change, protected: &Protected) -> Refusal {
-    let subject = match &change.member.email {
-        Some(email) if PersonRef::Email(email.clone()) != protected.person => {
-            format!("{email} (protected as {})", protected.person)
-        }
-        _ => protected.person.to_string(),
-    };
-    let message = format!("{subject} would be removed, but is protected at {}", protected.origin);
-    let help = "keep the person in the group's list, or remove the person from settings.protected first";
-    let refusal = Refusal::new(Guard::Protected, Some(&group.name), message, help);
-    Refusal { concerns: vec![change.member.id], origin: Some(protected.origin.clone()), ..refusal }
-}
-
-fn min_members(group: &GroupPlan) -> Option<Refusal> {
-    let least = group.guards.min_members.as_ref()?;
-    let (left, present) = (group.members_left() as u64, group.observed.len() as u64);
-    if group.operations.is_empty() || left >= least.value {
-        return None;
-    }
-    let place = least.origin.as_ref().map(|origin| format!(", set at {origin}")).unwrap_or_default();
-    let message = format!("only {left} would remain, and min_members is {}{place}", least.value);
-    let help = "declare more members, or lower min_members";
-    Some(Refusal {
-        figures: Some(Figures { planned: left, allowed: least.value, present }),
-        origin: least.origin.clone(),
-        ..Refusal::new(Guard::MinMembers, Some(&group.name), message, help)
-    })
-}
-
-fn allow_empty(group: &GroupPlan) -> Option<Refusal> {
-    if group.guards.allow_empty.value || group.operations.is_empty() || group.members_left() > 0 {
-        return None;
-    }
-    let present = group.observed.len() as u64;
-    let message = format!("the group would be empty (members now: {present})");
-    let help = "if you intend an empty group, set allow_empty: true";
-    Some(Refusal {
-        figures: Some(Figures { planned: 0, allowed: 1, present }),
-        origin: group.guards.allow_empty.origin.clone(),
-        ..Refusal::new(Guard::AllowEmpty, Some(&group.name), message, help)
-    })
-}
-
-/// Warnings about pinned groups whose names the account does not show.
-fn unnamed(plan: &Plan, groups: &BTreeMap<GroupId, GroupSummary>) -> Vec<PlanWarning> {
-    let is_unnamed = |id: &GroupId| groups.get(id).is_some_and(|group| group.name.as_str().is_empty());
-    let unnamed = plan.guards.pins.iter().filter(|(id, _)| is_unnamed(id));
-    let warning = |(id, pin): (&GroupId, &Setting<GroupName>)| {
-        let message = format!("the account shows no name for the group {id}, so the name is not checked");
-        PlanWarning::new(message, "give the group a name in the account, or rely on its pinned id", pin.origin.clone())
-    };
-    unnamed.map(warning).collect()
 }
 
 fn unmanaged_groups(managed: &ManagedGroups, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<Refusal> {
@@ -500,20 +464,18 @@ fn unmanaged_groups(managed: &ManagedGroups, groups: &BTreeMap<GroupId, GroupSum
     let mut others: Vec<(&GroupName, &GroupId)> =
         groups.iter().filter(is_other).map(|(id, group)| (&group.name, id)).collect();
     others.sort_unstable();
-    if others.is_empty() {
-        return None;
-    }
-    let count = others.len();
+    let noun = match others.len() {
+        0 => return None,
+        1 => "1 group of the account is".to_owned(),
+        count => format!("{count} groups of the account are"),
+    };
     let shown = |(name, id): &(&GroupName, &GroupId)| match name.as_str() {
         "" => id.to_string(),
         name => format!("{name:?}"),
     };
     let mut names: Vec<String> = others.iter().take(NAMED).map(shown).collect();
-    if count > NAMED {
-        names.push(format!("{} more", count - NAMED));
-    }
-    let noun = if count == 1 { "group of the account is" } else { "groups of the account are" };
-    let message = format!("{count} {noun} not declared in any file: {}", names.join(", "));
+    names.extend((others.len() > NAMED).then(|| format!("{} more", others.len() - NAMED)));
+    let message = format!("{noun} not declared in any file: {}", names.join(", "));
     let help = "declare them (`convoke export` writes the files), or set unmanaged_groups to report";
-    Some(Refusal { origin: managed.origin.clone(), ..Refusal::new(Guard::UnmanagedGroups, None, message, help) })
+    Some(Refusal::new(Guard::UnmanagedGroups, None, &managed.origin, message, help))
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocked::{Blocked, BlockedReason};
 use super::change::{Asked, AskedGroup, Says, TouchedGroup, times_in};
-use super::contents::{Action, Change, GroupPlan, LeftOutKind, Plan};
+use super::contents::{Action, Change, LeftOutKind, Plan};
+use super::group::GroupPlan;
 use super::inputs::{Inputs, Located};
 use super::people::Resembling;
 use super::standing::Standing;

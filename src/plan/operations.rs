@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contents::{Action, Change, GroupPlan};
+use super::contents::{Action, Change};
+use super::group::GroupPlan;
 use crate::model::{GroupId, MemberId, Mode};
 
 /// If single changes would take more requests than this, all members are replaced at once.
@@ -63,58 +64,38 @@ pub(super) fn decide(groups: &mut [GroupPlan], due: bool) {
         }
     }
     for group in groups {
+        if group.mode == Mode::Observe {
+            group.operations = Vec::new();
+            continue;
+        }
         let first = first.remove(&group.id).unwrap_or_default();
-        let waits = |change: &Change| !change.after.is_empty();
-        let goes_first = |change: &Change| change.action == Action::Remove && first.contains(&change.member.id);
-        let rest: Vec<&Change> = group.changes.iter().filter(|change| !waits(change) && !goes_first(change)).collect();
-        let joins_wait = group.changes.iter().any(waits);
-        // A replacement would do more than the due changes.
-        let replaces = group.mode == Mode::Exact && !due && single_requests(&rest) > MAX_SINGLE_REQUESTS;
-        group.operations = if group.mode == Mode::Observe {
-            Vec::new()
-        } else {
-            // The members who leave another group, or on whom the guards of an exchange may depend, are added before
-            // the replacement.
-            let early = |id: &MemberId| !replaces || leaving.contains(id) || joins_wait || !first.is_empty();
-            let adding = posting(of(&rest, Action::Add).filter(early).collect());
-            let exchanged = first.iter().map(|id| Operation::Delete(*id));
-            let waiting = group.changes.iter().filter(|change| waits(change));
-            let joining = waiting.map(|change| Operation::Post(vec![change.member.id]));
-            let removing = if replaces {
-                vec![Operation::Put(sorted_target(group))]
-            } else {
-                of(&rest, Action::Remove).map(Operation::Delete).collect()
-            };
-            adding.into_iter().chain(exchanged).chain(joining).chain(removing).collect()
-        };
-    }
-}
-
-fn single_requests(changes: &[&Change]) -> usize {
-    let removals = of(changes, Action::Remove).count();
-    match removals {
+        let waits = |change: &&Change| !change.after.is_empty();
+        let rest: Vec<&Change> = group
+            .changes
+            .iter()
+            .filter(|change| !waits(change) && (change.action == Action::Add || !first.contains(&change.member.id)))
+            .collect();
+        let of = |action| rest.iter().filter(move |change| change.action == action).map(|change| change.member.id);
         // One POST adds any number.
-        0 => 1,
-        _ => removals + usize::from(of(changes, Action::Add).next().is_some()),
+        let single_requests = of(Action::Remove).count() + usize::from(of(Action::Add).next().is_some());
+        // A replacement would do more than the due changes.
+        let replaces = group.mode == Mode::Exact && !due && single_requests > MAX_SINGLE_REQUESTS;
+        // The members who leave another group, or on whom the guards of an exchange may depend, are added before the
+        // replacement.
+        let all_early = !replaces || !first.is_empty() || group.changes.iter().any(|change| waits(&change));
+        let mut early: Vec<MemberId> = of(Action::Add).filter(|id| all_early || leaving.contains(id)).collect();
+        early.sort_unstable();
+        let mut operations: Vec<Operation> = Vec::new();
+        if !early.is_empty() {
+            operations.push(Operation::Post(early));
+        }
+        operations.extend(first.iter().map(|id| Operation::Delete(*id)));
+        operations.extend(group.changes.iter().filter(waits).map(|change| Operation::Post(vec![change.member.id])));
+        if replaces {
+            operations.push(Operation::Put(group.target().into_iter().collect()));
+        } else {
+            operations.extend(of(Action::Remove).map(Operation::Delete));
+        }
+        group.operations = operations;
     }
-}
-
-/// [`GroupPlan::target`] as a sorted list. A set would cost more than everything else here.
-fn sorted_target(group: &GroupPlan) -> Vec<MemberId> {
-    let changing = |action| group.changes.iter().filter(move |change| change.action == action).map(|c| c.member.id);
-    let removed: BTreeSet<MemberId> = changing(Action::Remove).collect();
-    let staying = group.observed.keys().filter(|id| !removed.contains(id)).copied();
-    let joining = changing(Action::Add).filter(|id| !group.observed.contains_key(id));
-    let mut target: Vec<MemberId> = staying.chain(joining).collect();
-    target.sort_unstable();
-    target
-}
-
-fn posting(mut members: Vec<MemberId>) -> Option<Operation> {
-    members.sort_unstable();
-    (!members.is_empty()).then_some(Operation::Post(members))
-}
-
-fn of(changes: &[&Change], action: Action) -> impl Iterator<Item = MemberId> {
-    changes.iter().filter(move |change| change.action == action).map(|change| change.member.id)
 }

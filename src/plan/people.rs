@@ -34,7 +34,6 @@ struct Known<'a> {
     id: &'a MemberId,
     /// The first address that was seen: a group's has precedence over the account's.
     email: Option<&'a Email>,
-    folded: &'a str,
     status: Option<Status>,
 }
 
@@ -53,17 +52,11 @@ impl<'a> People<'a> {
             people.record(id, member.email.as_ref(), member.status);
         }
         for (id, person) in &current.people {
-            let status = match &person.status {
-                PersonStatus::Known(status) => Some(*status),
-                PersonStatus::Rejected => {
-                    // A group member has not declined, even if the account's list says so.
-                    if !people.everybody.contains_key(id) {
-                        people.rejected.insert(*id);
-                    }
-                    None
-                }
-                PersonStatus::Other(_) => None,
-            };
+            // A group member has not declined, even if the account's list says so.
+            if person.status == PersonStatus::Rejected && !people.everybody.contains_key(id) {
+                people.rejected.insert(*id);
+            }
+            let status = person.invitation();
             if let Some(user) = &person.user_id {
                 people.users.entry(user).or_default().push(*id);
             }
@@ -74,11 +67,11 @@ impl<'a> People<'a> {
     }
 
     fn record(&mut self, id: &'a MemberId, email: Option<&'a Email>, status: Option<Status>) {
-        let known = self.everybody.entry(*id).or_insert_with(|| Known { id, email: None, folded: "", status });
+        let known = self.everybody.entry(*id).or_insert_with(|| Known { id, email: None, status });
         known.status = known.status.or(status);
-        let Some(email) = email.filter(|email| known.folded != email.folded()) else { return };
+        let Some(email) = email.filter(|email| known.email != Some(email)) else { return };
         match known.email {
-            None => (known.email, known.folded) = (Some(email), email.folded()),
+            None => known.email = Some(email),
             Some(_) => {
                 let further = self.further.entry(*id).or_default();
                 if further.contains(&email) {
@@ -152,35 +145,40 @@ impl<'a> People<'a> {
     ///
     /// Why there is none. Does not include similar members.
     pub fn resolve(&self, person: &PersonRef) -> Result<MemberId, BlockedReason> {
-        let found = match person {
-            PersonRef::Id(id) => self.everybody.contains_key(id).then_some(*id),
-            PersonRef::Email(email) => match self.shared.get(email.folded()) {
-                Some(ids) => Some(self.choose(ids)?),
-                None => self.by_email.get(email.folded()).map(|id| **id),
-            },
+        let mut meant = match person {
+            PersonRef::Id(id) if !self.everybody.contains_key(id) => Vec::new(),
+            person => self.may_mean(person),
         };
-        match found {
-            None => Err(BlockedReason::UnknownPerson { nearest: None, similar: Vec::new() }),
-            Some(id) if self.rejected.contains(&id) => Err(BlockedReason::RejectedInvitation),
-            Some(id) => Ok(id),
+        if meant.is_empty() {
+            return Err(BlockedReason::UnknownPerson { nearest: None, similar: Vec::new() });
+        }
+        // After a declined invitation was sent again, two members have one address. The one who has not declined is
+        // meant.
+        meant.retain(|id| !self.rejected.contains(id));
+        match meant.as_slice() {
+            [] => Err(BlockedReason::RejectedInvitation),
+            [id] => Ok(*id),
+            _ => Err(BlockedReason::AmbiguousPerson { candidates: meant }),
         }
     }
 
-    /// The entries of a list by the member they mean, and those that mean nobody or several. An address that a present
-    /// member has means that member, with whomever the member shares it.
+    /// The entries of a list by the member they mean, with everybody who is present; and those that mean nobody or
+    /// several. An address that a present member has means that member, with whomever the member shares it.
     pub fn by_member<'e>(
         &self,
         entries: impl IntoIterator<Item = &'e DesiredMember>,
         present: Option<&Membership>,
     ) -> (EntriesBy<'e, MemberId>, EntriesBy<'e, &'e PersonRef>) {
-        let mut by_member: EntriesBy<'e, MemberId> = BTreeMap::new();
-        let mut unresolved: BTreeMap<&PersonRef, Vec<&'e DesiredMember>> = BTreeMap::new();
+        let is_present = |id: &MemberId| present.is_some_and(|present| present.contains_key(id));
+        let mut by_member: EntriesBy<'e, MemberId> =
+            present.into_iter().flat_map(|present| present.keys()).map(|id| (*id, Vec::new())).collect();
+        let mut unresolved: EntriesBy<'e, &PersonRef> = BTreeMap::new();
         for entry in entries {
-            let mut meant = match &entry.person {
+            let sharing = match &entry.person {
                 PersonRef::Email(email) => self.with_email(email),
                 PersonRef::Id(_) => Vec::new(),
             };
-            meant.retain(|id| present.is_some_and(|present| present.contains_key(id)));
+            let mut meant: Vec<MemberId> = sharing.into_iter().filter(is_present).collect();
             match self.resolve(&entry.person) {
                 Ok(id) if meant.is_empty() => meant.push(id),
                 Err(_) if meant.is_empty() => unresolved.entry(&entry.person).or_default().push(entry),
@@ -195,17 +193,6 @@ impl<'a> People<'a> {
     pub fn addresses_of<'c>(&self, changes: impl IntoIterator<Item = &'c Change>) -> BTreeMap<MemberId, Vec<Email>> {
         let ids = changes.into_iter().map(|change| change.member.id);
         ids.filter(|id| self.emails(*id).count() > 1).map(|id| (id, self.emails(id).cloned().collect())).collect()
-    }
-
-    /// After a declined invitation was sent again, two members have one address. The one who has not declined is
-    /// meant.
-    fn choose(&self, ids: &BTreeSet<MemberId>) -> Result<MemberId, BlockedReason> {
-        let living: Vec<MemberId> = ids.difference(&self.rejected).copied().collect();
-        match living.as_slice() {
-            [] => Err(BlockedReason::RejectedInvitation),
-            [id] => Ok(*id),
-            _ => Err(BlockedReason::AmbiguousPerson { candidates: living }),
-        }
     }
 
     /// Why a member may not join where addresses must be at these domains: none of the member's is. A member without an

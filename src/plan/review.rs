@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::beside::{BesideGroups, BesideStanding, beside_groups};
 use super::contents::PlanWarning;
 use super::digest::Digest;
 use super::inputs::locate_groups;
 use super::people::People;
+use super::side_doors::{BesideGroups, BesideStanding, beside_groups};
 use super::standing::{Claim, Standing};
 use crate::model::{
-    About, AccountId, AccountInfo, Desired, DesiredGroup, Email, GroupId, GroupName, MemberId, Membership, Mode,
-    Observed, PersonStatus, RunStatus, Setting, Status,
+    About, AccountId, Desired, DesiredGroup, Email, GroupId, GroupName, GroupSummary, MemberId, Mode, Observed, Person,
+    PersonRef, RunStatus, Setting, Status,
 };
 
 const FORMAT_VERSION: u32 = 1;
@@ -23,26 +23,9 @@ const FORMAT_VERSION: u32 = 1;
 /// The beginnings of memberships that were requested and that the API reports.
 pub type Beginnings = BTreeMap<(GroupId, MemberId), Timestamp>;
 
-/// The facts of a review that are neither in the files nor in the account.
-#[derive(Clone, Debug)]
-pub struct ReviewFacts {
-    pub account_id: AccountId,
-    pub time: Timestamp,
-    /// The commit of the files, as git or CI report it.
-    pub commit: Option<String>,
-    pub uncommitted: Vec<String>,
-    pub files_digest: Digest,
-    pub requests: u64,
-    pub account: AccountInfo,
-}
-
-/// Every membership of every group of the account at one time.
+/// The facts of a review that are neither in the files nor in the groups.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-#[schemars(title = "convoke review")]
-pub struct Review {
-    pub format_version: u32,
-    /// `in_sync` or `changes`: whether the declared groups are as the files declare.
-    pub status: RunStatus,
+pub struct ReviewFacts {
     pub account_id: AccountId,
     /// Null if the token may not read it.
     pub account_name: Option<String>,
@@ -58,6 +41,17 @@ pub struct Review {
     pub files_digest: Digest,
     /// The number of requests of the review.
     pub requests: u64,
+}
+
+/// Every membership of every group of the account at one time.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(title = "convoke review")]
+pub struct Review {
+    pub format_version: u32,
+    /// `in_sync` or `changes`: whether the declared groups are as the files declare.
+    pub status: RunStatus,
+    #[serde(flatten)]
+    pub facts: ReviewFacts,
     pub summary: ReviewSummary,
     /// Every group of the account, and every declared group that is missing in the account, by name.
     pub groups: Vec<ReviewGroup>,
@@ -169,25 +163,9 @@ pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginn
     summary.direct = count(BesideStanding::Direct);
     summary.in_no_file = count(BesideStanding::InNoFile);
     summary.invited = count(BesideStanding::Invited);
-    let ReviewFacts { account_id, time, commit, uncommitted, files_digest, requests, account } = facts;
-    let AccountInfo { name: account_name, organization } = account;
     let status = if groups.iter().all(in_sync) { RunStatus::InSync } else { RunStatus::Changes };
-    Review {
-        format_version: FORMAT_VERSION,
-        status,
-        account_id,
-        account_name,
-        organization,
-        time,
-        commit,
-        uncommitted,
-        files_digest,
-        requests,
-        summary,
-        groups,
-        beside_groups,
-        warnings: unknown_owners(desired, &reviewer.people),
-    }
+    let warnings = unknown_owners(desired, &reviewer.people);
+    Review { format_version: FORMAT_VERSION, status, facts, summary, groups, beside_groups, warnings }
 }
 
 fn unknown_owners(desired: &Desired, people: &People<'_>) -> Vec<PlanWarning> {
@@ -210,35 +188,27 @@ struct Reviewer<'a> {
 
 impl<'a> Reviewer<'a> {
     fn group(&self, id: Option<GroupId>, name: &GroupName, declared: Option<&'a DesiredGroup>) -> ReviewGroup {
-        let present: Option<&Membership> =
-            id.and_then(|id| self.observed.memberships.get(&id)).map(|members| &**members);
+        let present = id.and_then(|id| self.observed.memberships.get(&id)).map(|members| &**members);
         let entries = declared.iter().flat_map(|group| &group.members);
-        let (mut by_member, unresolved) = self.people.by_member(entries, present);
-        let mut memberships: Vec<ReviewMembership> = Vec::new();
-        for member in present.iter().flat_map(|members| members.keys()) {
-            let entries = by_member.remove(member).unwrap_or_default();
-            memberships.push(self.membership(id, *member, Standing::of(true, &entries, self.time)));
-        }
-        for (member, entries) in by_member {
-            let standing = Standing::of(false, &entries, self.time);
-            memberships.push(self.membership(id, member, standing));
-        }
-        for (person, entries) in unresolved {
-            let (standing, declared) = Standing::of(false, &entries, self.time);
-            let (person, member_id, status, two_factor, began) = (person.to_string().into(), None, None, None, None);
-            memberships.push(ReviewMembership { person, member_id, status, two_factor, standing, declared, began });
-        }
-        memberships.retain(|membership| membership.standing != Standing::NotNow);
+        let (by_member, unresolved) = self.people.by_member(entries, present);
+        let found = by_member.into_iter().map(|(member, entries)| {
+            let is_present = present.is_some_and(|present| present.contains_key(&member));
+            let standing = Standing::of(is_present, &entries, self.time);
+            self.membership(id, Some(member), &self.people.subject(member).person(), standing)
+        });
+        let named = unresolved
+            .into_iter()
+            .map(|(person, entries)| self.membership(id, None, person, Standing::of(false, &entries, self.time)));
+        let mut memberships: Vec<ReviewMembership> =
+            found.chain(named).filter(|membership| membership.standing != Standing::NotNow).collect();
         memberships.sort_by_cached_key(|membership| (membership.person.to_ascii_lowercase(), membership.member_id));
-        let grants = id
-            .and_then(|id| self.observed.groups.get(&id))
-            .map(|group| group.grants().iter().map(ToString::to_string).collect());
+        let gives = id.and_then(|id| self.observed.groups.get(&id));
         ReviewGroup {
             id,
             name: name.clone(),
             mode: declared.map(|group| group.mode),
             about: declared.map(DesiredGroup::about).unwrap_or_default(),
-            grants: grants.unwrap_or_default(),
+            grants: gives.map(GroupSummary::shown_grants).unwrap_or_default(),
             memberships,
         }
     }
@@ -246,27 +216,20 @@ impl<'a> Reviewer<'a> {
     fn membership(
         &self,
         group: Option<GroupId>,
-        id: MemberId,
+        member_id: Option<MemberId>,
+        person: &PersonRef,
         (standing, declared): (Standing, Vec<Claim>),
     ) -> ReviewMembership {
-        let member = self.people.subject(id);
-        let person = self.observed.people.get(&id);
-        let status = person.and_then(|person| match person.status {
-            PersonStatus::Known(status) => Some(status),
-            PersonStatus::Rejected | PersonStatus::Other(_) => None,
-        });
+        let known = member_id.and_then(|id| self.observed.people.get(&id));
+        let listed = member_id.and_then(|id| self.people.subject(id).status);
         ReviewMembership {
-            person: member
-                .email
-                .as_ref()
-                .map_or_else(|| id.to_string(), |email| Email::as_str(email).to_owned())
-                .into(),
-            member_id: Some(id),
-            status: member.status.or(status),
-            two_factor: person.and_then(|person| person.two_factor),
+            person: person.to_string().into(),
+            member_id,
+            status: listed.or(known.and_then(Person::invitation)),
+            two_factor: known.and_then(|person| person.two_factor),
             standing,
             declared,
-            began: group.and_then(|group| self.beginnings.get(&(group, id)).copied()),
+            began: group.zip(member_id).and_then(|membership| self.beginnings.get(&membership).copied()),
         }
     }
 }

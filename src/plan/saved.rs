@@ -8,8 +8,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::contents::{Action, Change, GroupPlan, Plan};
+use super::contents::{Action, Change, Plan};
 use super::digest::{Digest, fingerprint};
+use super::group::GroupPlan;
 use super::guards::{self, Refusal};
 use super::people::People;
 use super::{due, operations};
@@ -83,7 +84,7 @@ impl Plan {
         let mut changes = self.groups.iter().flat_map(|group| group.changes.iter().map(move |change| (group, change)));
         let ended = |change: &Change| change.until.is_some_and(|until| until <= now);
         let (group, change) = changes.find(|(_, change)| change.action == Action::Add && ended(change))?;
-        let name = change.member.email.as_ref().map_or_else(|| change.member.id.to_string(), ToString::to_string);
+        let name = change.member.person();
         Some(format!("the plan adds {name} to {:?}, but that access has ended meanwhile", group.name.as_str()))
     }
 
@@ -146,8 +147,8 @@ impl Plan {
     /// The same plan with these refusals. With `--due`, what they concern is left out instead.
     #[must_use]
     pub fn with_refusals(mut self, refusals: Vec<Refusal>) -> Self {
-        self.refusals = refusals;
-        guards::sort(&mut self);
+        self.refusals.clear();
+        self.refuse(refusals);
         if self.due {
             due::leave_out_refused(&mut self);
         }

@@ -33,7 +33,8 @@ impl Standing {
     pub fn of(present: bool, entries: &[&DesiredMember], time: Timestamp) -> (Self, Vec<Claim>) {
         let claims = entries.iter().map(|entry| Claim::of(entry, time));
         let (active, others): (Vec<Claim>, Vec<Claim>) = claims.partition(|claim| claim.holds);
-        let ended: Vec<Claim> = others.into_iter().filter(|claim| claim.has_ended(time)).collect();
+        let has_ended = |claim: &Claim| claim.window.until.is_some_and(|until| until <= time);
+        let ended: Vec<Claim> = others.into_iter().filter(has_ended).collect();
         match (present, active.is_empty(), ended.is_empty()) {
             (true, false, _) => (Self::Declared, active),
             (false, false, _) => (Self::Missing, active),
@@ -124,10 +125,6 @@ impl Claim {
             reason: terms.reason,
             holds: terms.window.contains(time),
         }
-    }
-
-    fn has_ended(&self, time: Timestamp) -> bool {
-        self.window.until.is_some_and(|until| until <= time)
     }
 }
 

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::change::Says;
-use super::contents::{Action, Change, GroupPlan, LeftOutKind, Plan};
+use super::contents::{Action, Change, LeftOutKind, Plan};
+use super::group::GroupPlan;
 use super::guards::{self, GroupGuards, PlanGuards};
 use super::inputs::locate_groups;
 use super::standing::Standing;
-use super::{exclusive, operations, permissions};
+use super::{exclusive, operations, side_doors};
 use crate::model::typos::written;
 use crate::model::{Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Mode, Observed, Origin};
 
@@ -139,7 +140,7 @@ impl Plan {
         exclusive::check_presence(tip, current, &mut self);
         operations::decide(&mut self.groups, self.due);
         self.guards = PlanGuards { token_user: self.guards.token_user.take(), ..PlanGuards::of(tip, time) };
-        self.permissions = permissions::pins(tip, &self);
+        self.permissions = side_doors::pins(tip, &self);
         self.refusals.clear();
         self.guards.pins = guards::pins(tip, self.groups.iter().map(|group| &group.name));
         guards::check_account(&mut self, tip, current);

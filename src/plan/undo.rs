@@ -6,10 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::blocked::{Blocked, BlockedReason};
-use super::contents::{Action, Change, GroupPlan, Plan, PlanWarning};
+use super::contents::{Action, Change, Plan, PlanWarning};
+use super::group::GroupPlan;
 use super::guards::GroupGuards;
 use super::inputs::{Inputs, Policy};
-use super::{exclusive, judge, permissions};
+use super::{exclusive, judge, side_doors};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
 };
@@ -70,7 +71,7 @@ pub fn undo(
         }
     }
     plan.groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-    permissions::check(desired, current, &mut plan);
+    side_doors::check_permissions(desired, current, &mut plan);
     // A removal that is held shows its member to the groups that exclude it, and an addition that is blocked leaves its
     // member without the group.
     loop {

@@ -14,8 +14,8 @@ use super::people::People;
 use super::standing::{Claim, Standing};
 use crate::model::typos::{Texts, tolerance, written};
 use crate::model::{
-    About, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Member, MemberId, Mode, Observed, PersonRef,
-    RunStatus,
+    About, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, GroupSummary, Member, MemberId, Mode, Observed,
+    PersonRef, RunStatus,
 };
 
 const FORMAT_VERSION: u32 = 1;
@@ -212,10 +212,7 @@ impl<'a> Facts<'a> {
         for (name, id, group) in self.all_groups().into_iter().filter(|(name, ..)| *name == asked) {
             let present = id.and_then(|id| self.current.memberships.get(&id)).map(|members| &**members);
             let entries = group.iter().flat_map(|group| &group.members);
-            let (mut declared, unresolved) = self.people.by_member(entries, present);
-            for id in present.iter().flat_map(|members| members.keys()) {
-                declared.entry(*id).or_default();
-            }
+            let (declared, unresolved) = self.people.by_member(entries, present);
             let named = unresolved.into_iter().map(|(person, of)| (Who::named(person.clone(), &self.people), of));
             let found = declared.into_iter().map(|(member, entries)| {
                 let person = self.people.subject(member).person();
@@ -263,7 +260,7 @@ impl<'a> Facts<'a> {
             held,
             prospect: mode.map_or("unmanaged", |mode| prospect(standing, mode, held, blocked.is_some())),
             blocked,
-            grants: gives.map(|group| group.grants().iter().map(ToString::to_string).collect()).unwrap_or_default(),
+            grants: gives.map(GroupSummary::shown_grants).unwrap_or_default(),
             claims: entries.into_iter().map(|entry| Claim::of(entry, self.time)).collect(),
         }
     }

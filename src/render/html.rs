@@ -16,7 +16,7 @@ const MATRIX_GROUPS: usize = 40;
 const STYLE: &str = include_str!("review.css");
 
 pub fn html(review: &Review, to: &mut dyn Write) -> io::Result<()> {
-    let title = format!("Access review, account {}", review.account_id);
+    let title = format!("Access review, account {}", review.facts.account_id);
     let start = markup! {
         (DOCTYPE)
         (PreEscaped("<html lang=\"en\">"))

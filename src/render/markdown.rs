@@ -167,7 +167,7 @@ fn blocks(sections: &[Section], topics: &[Topic], rank: Rank, repository: Option
 
 /// There is always text between two pieces of code, because their backticks would join otherwise.
 fn row(row: &Row, repository: Option<&Repository>) -> String {
-    let guard = row.guard.map(|guard| format!("**{}**", guard.replace('_', " ")));
+    let guard = row.guard.map(|guard| format!("**{}**", guard.to_string().replace('_', " ")));
     let place = row.place.as_ref().map(|origin| place(origin, repository.filter(|_| !row.is_gone)));
     let mut head: Vec<String> = guard.into_iter().chain(place).collect();
     if let Some(group) = &row.group {

@@ -128,23 +128,24 @@ pub(super) fn terms(entry: &Claim) -> Option<String> {
 
 /// The head of the formats for people: labels and values.
 pub(super) fn head(review: &Review) -> Vec<(&'static str, String)> {
-    let account = match &review.account_name {
-        Some(name) => format!("{name} ({})", review.account_id),
-        None => review.account_id.to_string(),
+    let facts = &review.facts;
+    let account = match &facts.account_name {
+        Some(name) => format!("{name} ({})", facts.account_id),
+        None => facts.account_id.to_string(),
     };
-    let mut head = vec![("Account", account), ("Time", review.time.to_string())];
+    let mut head = vec![("Account", account), ("Time", facts.time.to_string())];
     let organization = |name| {
         format!(
             "the account belongs to the organization {name}, whose Super Administrators have every right and may not \
              appear here"
         )
     };
-    head.extend(review.organization.as_ref().map(|name| ("Note", organization(name))));
-    head.extend(review.commit.clone().map(|commit| ("Commit", commit)));
-    let modified = format!("{} (not as in the commit)", review.uncommitted.join(", "));
-    head.extend((!review.uncommitted.is_empty()).then_some(("Modified", modified)));
-    head.push(("Files", format!("SHA-256 {}", review.files_digest)));
-    head.push(("Requests", review.requests.to_string()));
+    head.extend(facts.organization.as_ref().map(|name| ("Note", organization(name))));
+    head.extend(facts.commit.clone().map(|commit| ("Commit", commit)));
+    let modified = format!("{} (not as in the commit)", facts.uncommitted.join(", "));
+    head.extend((!facts.uncommitted.is_empty()).then_some(("Modified", modified)));
+    head.push(("Files", format!("SHA-256 {}", facts.files_digest)));
+    head.push(("Requests", facts.requests.to_string()));
     head
 }
 

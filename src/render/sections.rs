@@ -7,7 +7,7 @@ use super::escape::shell_word;
 use super::words::{self, done, name};
 use crate::model::{GroupName, GroupRef, Mode, Origin, PersonRef, last_day};
 use crate::plan::{
-    Action, BaseChange, Blocked, BlockedReason, Change, Expiring, GroupPlan, Later, LaterKind, LeftOut, Plan,
+    Action, BaseChange, Blocked, BlockedReason, Change, Expiring, GroupPlan, Guard, Later, LaterKind, LeftOut, Plan,
     PlanWarning, PresentAddresses, Refusal, Since,
 };
 use crate::report::Report;
@@ -89,7 +89,7 @@ pub struct Row {
     /// Whether the place is in the files before the change under review only, so that no link leads to it.
     pub is_gone: bool,
     pub group: Option<GroupName>,
-    pub guard: Option<&'static str>,
+    pub guard: Option<Guard>,
     pub text: String,
     pub help: Option<String>,
     pub since: Option<Since>,
@@ -222,7 +222,7 @@ fn left_out(left: &LeftOut) -> Row {
 fn refusal(refusal: &Refusal) -> Row {
     // Some messages name the place themselves.
     let place = refusal.origin.as_ref().filter(|origin| !refusal.message.contains(&origin.to_string()));
-    let (guard, help) = (Some(refusal.guard.name()), Some(refusal.help.clone()));
+    let (guard, help) = (Some(refusal.guard), Some(refusal.help.clone()));
     Row { guard, help, ..Row::new(place, refusal.group.as_ref(), refusal.message.clone()) }
 }
 

@@ -185,7 +185,7 @@ impl Terminal {
 
     fn row(&mut self, row: &Row) {
         let place = row.place.as_ref().map(|place| (DIM, origin(place)));
-        let guard = row.guard.map(|guard| (REMOVE, guard.to_owned()));
+        let guard = row.guard.map(|guard| (REMOVE, guard.to_string()));
         let group = row.group.as_ref().map(|group| (TITLE, format!("{}:", clean(group.as_str()))));
         let heads: Vec<(Style, String)> = place.into_iter().chain(guard).chain(group).collect();
         let since = match row.since {

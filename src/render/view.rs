@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::escape;
 use super::words::name;
 use crate::model::Origin;
-use crate::plan::{Change, Digest, GroupPlan, Guard, Plan, Standing};
+use crate::plan::{Change, Digest, GroupPlan, Plan, Standing};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct View<'a> {
@@ -100,7 +100,7 @@ impl<'a> View<'a> {
 fn resolve(plan: &Plan) -> String {
     let named = |is_limit: bool| {
         let guards = plan.refusals.iter().map(|refusal| refusal.guard).filter(|guard| guard.is_limit() == is_limit);
-        let names: BTreeSet<&str> = guards.map(Guard::name).collect();
+        let names: BTreeSet<String> = guards.map(|guard| guard.to_string()).collect();
         names.into_iter().collect::<Vec<_>>().join(", ")
     };
     let (limits, others) = (named(true), named(false));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use convoke::model::{AccountInfo, RunStatus, Status};
+use convoke::model::{RunStatus, Status};
 use convoke::plan::{self, Beginnings, Digest, ReviewFacts, Standing};
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
@@ -137,12 +137,13 @@ fn shared_address_is_declared_for_the_member_in_the_group() {
     let time = "2026-12-01T00:00:00Z".parse().unwrap();
     let facts = ReviewFacts {
         account_id: policy().account_id,
+        account_name: None,
+        organization: None,
         time,
         commit: None,
         uncommitted: Vec::new(),
         files_digest: Digest::of(b""),
         requests: 0,
-        account: AccountInfo::default(),
     };
     let review = plan::review(&desired, &current, facts, &Beginnings::new());
     assert_eq!(review.status, RunStatus::InSync);

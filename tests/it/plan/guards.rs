@@ -372,7 +372,7 @@ fn refusals_have_figures_place_and_remedy() {
         .iter()
         .map(|refusal| {
             let group = refusal.group.as_ref().map_or("-", GroupName::as_str);
-            format!("{} [{group}] {} / {}", refusal.guard.name(), refusal.message, refusal.help)
+            format!("{} [{group}] {} / {}", refusal.guard, refusal.message, refusal.help)
         })
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
