@@ -134,6 +134,9 @@ impl fmt::Display for Blocked {
 /// What is said of a person who is already in two groups that exclude each other.
 const STAYS: &str = "which exclude each other; both memberships stay until one of the entries is removed";
 
+const LEFT_ACCOUNT: &str = "no longer a member of the account; invite the person and declare them in the files, because an \
+                            invitation gives a new id";
+
 impl fmt::Display for BlockedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -141,11 +144,7 @@ impl fmt::Display for BlockedReason {
                 [] => write!(f, "not a member of the account; invite the person first"),
                 similar => write!(f, "not a member of the account; did you mean {}?", listed(similar, "or")),
             },
-            Self::LeftAccount => write!(
-                f,
-                "no longer a member of the account; invite the person and declare them in the files, because an \
-                 invitation gives a new id"
-            ),
+            Self::LeftAccount => f.write_str(LEFT_ACCOUNT),
             Self::NoEntry { rules } => write!(
                 f,
                 "not restored, because the group has {}, and no entry in force names the person; revert the files first",
