@@ -210,7 +210,8 @@ mod tests {
     #[test]
     fn only_requests_that_may_have_changed_members_count() {
         let counts = |method: &str, status: u64, result: &str| {
-            let uri = format!("/accounts/a/iam/user_groups/{}/members", "6d7f2f5f5b1d4a0e9081fdc98d432fd1");
+            let group = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
+            let uri = format!("https://api.cloudflare.com/client/v4/accounts/a/iam/user_groups/{group}/members");
             let raw = json!({ "method": method, "status_code": status, "uri": uri });
             recorded(&AuditEntry(json!({ "action": { "result": result }, "raw": raw }))).is_some()
         };

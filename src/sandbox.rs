@@ -32,9 +32,8 @@ pub use fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
 pub use routes::Endpoint;
 pub use rules::{Chance, FaultRule, Match, Share};
 pub use seed::{
-    Access, Delay, Invitation, MemberOrder, RateLimit, RateLimitHeaders, Seed, SeedAuditEntry, SeedAuditLog,
-    SeedCursor, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPolicy, SeedPolicyAccess, SeedUri,
-    TokenStatus,
+    Access, Delay, Invitation, MemberOrder, RateLimit, Seed, SeedAuditEntry, SeedAuditLog, SeedEntry, SeedGrantable,
+    SeedGroup, SeedMember, SeedPerson, SeedPolicy, SeedPolicyAccess, TokenStatus,
 };
 
 #[derive(Debug, thiserror::Error)]

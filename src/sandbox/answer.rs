@@ -13,7 +13,7 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::fault::{Cut, Fault, Late, Respond, alter};
+use super::fault::{Contradiction, Cut, Fault, Late, Respond, alter};
 use super::request::Paging;
 use crate::model::MemberId;
 
@@ -40,8 +40,8 @@ impl Reply {
         Self::json(StatusCode::OK, json!({ "success": true, "errors": [], "messages": [], "result": result }))
     }
 
-    pub(crate) fn read_with(result: Value, result_info: Value) -> Self {
-        let reply = Self::read(result);
+    pub(crate) fn list(entries: Vec<Value>, result_info: Value) -> Self {
+        let reply = Self::read(entries.into());
         Self { body: with(reply.body, "result_info", Some(result_info)), ..reply }
     }
 
@@ -69,21 +69,20 @@ impl Reply {
             "total_count": sorted.len(),
             "total_pages": sorted.len().div_ceil(per_page.max(1)),
         });
-        Self::read_with(Value::Array(entries), info)
+        Self::list(entries, info)
     }
 
     pub(crate) fn with_result(self, result: Value) -> Self {
         Self { body: with(self.body, "result", Some(result)), ..self }
     }
 
-    pub(crate) fn result(&self) -> Option<&Value> {
-        self.body.get("result")
+    pub(crate) fn result(&self) -> &Value {
+        self.body.get("result").unwrap_or(&Value::Null)
     }
-}
 
-impl Reply {
     pub(crate) fn error(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
-        Self::json(status, refusal(json!({ "code": code, "message": message.into() })))
+        let error = json!({ "code": code, "message": message.into() });
+        Self::json(status, json!({ "success": false, "errors": [error], "messages": [], "result": null }))
     }
 
     pub(crate) fn with_header(mut self, name: HeaderName, value: String) -> Self {
@@ -125,10 +124,6 @@ impl Reply {
         Self::bad_request(400, "Policy validation failed")
     }
 
-    pub(crate) fn managed_by_scim() -> Self {
-        Self::bad_request(400, "the user group is synchronized by SCIM and cannot be changed or deleted here")
-    }
-
     pub(crate) fn unauthorized() -> Self {
         Self::error(StatusCode::UNAUTHORIZED, 1000, "Invalid API Token")
     }
@@ -136,9 +131,7 @@ impl Reply {
     pub(crate) fn forbidden(code: u32, message: &str) -> Self {
         Self::error(StatusCode::FORBIDDEN, code, message)
     }
-}
 
-impl Reply {
     pub(crate) fn nothing() -> Self {
         Self { cut: Some(Cut::After), ..Self::json(StatusCode::OK, Value::Null) }
     }
@@ -161,17 +154,17 @@ impl Reply {
 
     fn other(respond: &Respond, accepts_json: bool) -> Self {
         // A status below 200 would not end the exchange.
-        let ending = Some(respond.status).filter(|status| *status >= 200);
-        let status = ending.and_then(|status| StatusCode::from_u16(status).ok());
+        let status = StatusCode::from_u16(respond.status).ok().filter(|status| !status.is_informational());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let (content_type, body) = if respond.html || (respond.edge && !accepts_json) {
+        let reason = status.canonical_reason().unwrap_or("Unknown Error");
+        let reply = if respond.html || (respond.edge && !accepts_json) {
             let head = format!("<head><title>{status}</title></head>");
             let page = format!("<!DOCTYPE html>\n<html>{head}<body><h1>Error {status}</h1></body></html>\n");
-            ("text/html; charset=UTF-8", page.into())
+            Self { content_type: "text/html; charset=UTF-8", ..Self::json(status, page.into()) }
         } else if respond.edge {
-            ("application/problem+json", problem(status))
+            Self { content_type: "application/problem+json", ..Self::json(status, problem(status.as_u16(), reason)) }
         } else {
-            ("application/json", error(status, respond))
+            Self::error(status, 1000, reason)
         };
         let usual = match status.as_u16() {
             429 if !respond.bare => Some(1),
@@ -180,15 +173,15 @@ impl Reply {
         };
         let retry_after = respond.retry_after.or(usual).map(|seconds| (RETRY_AFTER, seconds.to_string()));
         let location = respond.location.clone().map(|location| (LOCATION, location));
-        let headers = retry_after.into_iter().chain(location).collect();
-        Self { content_type, headers, ..Self::json(status, body) }
+        Self { headers: retry_after.into_iter().chain(location).collect(), ..reply }
     }
 
     pub(crate) fn alter(&mut self, fault: &Fault) {
-        if let (StatusCode::OK, Value::Object(envelope)) = (self.status, &mut self.body)
-            && alter(envelope, fault)
-        {
-            self.status = StatusCode::PARTIAL_CONTENT;
+        if let (StatusCode::OK, Value::Object(envelope)) = (self.status, &mut self.body) {
+            alter(envelope, fault);
+            if *fault == Fault::Contradict(Contradiction::Partial) {
+                self.status = StatusCode::PARTIAL_CONTENT;
+            }
         }
     }
 
@@ -199,11 +192,11 @@ impl Reply {
     /// The ids of the entries that the client receives.
     pub(crate) fn shown(&self) -> Option<Vec<MemberId>> {
         let id = |entry: &Value| entry.get("id")?.as_str()?.parse().ok();
-        let entries = self.result()?.as_array().filter(|_| self.cut.is_none());
+        let entries = self.result().as_array().filter(|_| self.cut.is_none());
         entries.map(|entries| entries.iter().filter_map(id).collect())
     }
 
-    pub(crate) fn into_response(self, number: u64, allowance: Vec<(HeaderName, String)>, ahead: Duration) -> Response {
+    pub(crate) fn into_response(self, number: u64, allowance: [(HeaderName, String); 2], ahead: Duration) -> Response {
         let bytes = match self.body {
             Value::String(text) => Bytes::from(text),
             value => value.to_string().into(),
@@ -246,26 +239,11 @@ pub(crate) fn with(mut object: Value, field: &str, value: Option<impl Serialize>
     object
 }
 
-fn refusal(error: Value) -> Value {
-    json!({ "success": false, "errors": [error], "messages": [], "result": null })
-}
-
-fn error(status: StatusCode, respond: &Respond) -> Value {
-    let reason = status.canonical_reason().unwrap_or("Unknown Error");
-    let message = respond.message.as_deref().unwrap_or(reason);
-    let error = json!({ "code": respond.code.unwrap_or(1000), "message": message });
-    let error = with(error, "documentation_url", respond.documentation_url.as_ref());
-    let source = respond.pointer.as_ref().map(|pointer| json!({ "pointer": pointer }));
-    refusal(with(error, "source", source))
-}
-
 /// An error of Cloudflare's edge, for a client that accepts JSON.
-fn problem(status: StatusCode) -> Value {
-    let code = status.as_u16();
-    let title = format!("Error {code}: {}", status.canonical_reason().unwrap_or("Unknown Error"));
+fn problem(code: u16, reason: &str) -> Value {
     json!({
         "type": format!("https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/error-{code}/"),
-        "title": title,
+        "title": format!("Error {code}: {reason}"),
         "status": code,
         "detail": format!("The origin web server did not answer as expected ({code})."),
         "error_code": code,

@@ -6,9 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::audit::AuditedRequest;
-use super::state::AccountState;
-use crate::model::GroupId;
+use super::audit::AuditRecord;
+use super::state::{AccountState, now};
 
 /// A change of the account by another actor. Groups are identified by their present name, people by email or id. An
 /// edit without anything to change has no effect.
@@ -109,12 +108,12 @@ impl AccountState {
                 true
             }
             Edit::RenameGroup { group, to } => {
-                self.group_named(group).is_some_and(|group| self.rename_group(group, to))
+                self.group_named(group).is_some_and(|group| self.update_group(group, Some(to), None))
             }
             Edit::SwapNames { group, with } => match (self.group_named(group), self.group_named(with)) {
                 (Some(one), Some(other)) if one != other => {
-                    self.rename_group(one, with);
-                    self.rename_group(other, group)
+                    self.update_group(one, Some(with), None);
+                    self.update_group(other, Some(group), None)
                 }
                 _ => false,
             },
@@ -137,42 +136,35 @@ impl AccountState {
             return edits.iter().fold(false, |changed, edit| self.edit_by(actor, edit) | changed);
         }
         // Before the edit, for what it removes or renames; after it, for what it adds.
-        let before = self.request_for(edit);
-        if !self.edit(edit) {
-            return false;
+        let before = self.request_for(actor, edit);
+        let changed = self.edit(edit);
+        if changed && let Some(record) = before.or_else(|| self.request_for(actor, edit)) {
+            self.record_request(self.clock.unwrap_or_else(now), record);
         }
-        if let Some(request) = before.or_else(|| self.request_for(edit)) {
-            self.audit(actor.clone(), request);
-        }
-        true
+        changed
     }
 
     /// The request that corresponds to an edit; `None` if the API has none, or the account lacks the objects of the
     /// edit.
-    pub(crate) fn request_for(&self, edit: &Edit) -> Option<AuditedRequest> {
-        let on = |group: GroupId, method, rest: &str, body: Value| {
-            let path = format!("/iam/user_groups/{group}{rest}");
-            Some(AuditedRequest { method, group: Some(group), path, body, ..AuditedRequest::default() })
-        };
-        match edit {
+    pub(crate) fn request_for(&self, actor: &EditActor, edit: &Edit) -> Option<AuditRecord> {
+        let (method, group, rest, body) = match edit {
             Edit::Add { group, member } => {
-                let member = self.find_person(member)?;
-                on(self.group_named(group)?, "POST", "/members", json!([{ "id": member }]))
+                ("POST", group, "/members".into(), json!([{ "id": self.find_person(member)? }]))
             }
             Edit::Remove { group, member } => {
-                let member = self.find_person(member)?;
-                on(self.group_named(group)?, "DELETE", &format!("/members/{member}"), Value::Null)
+                ("DELETE", group, format!("/members/{}", self.find_person(member)?), Value::Null)
             }
-            Edit::CreateGroup(name) => Some(AuditedRequest {
-                method: "POST",
-                group: self.group_named(name),
-                path: "/iam/user_groups".into(),
-                body: json!({ "name": name }),
-                ..AuditedRequest::default()
-            }),
-            Edit::RenameGroup { group, to } => on(self.group_named(group)?, "PUT", "", json!({ "name": to })),
-            Edit::DeleteGroup(name) => on(self.group_named(name)?, "DELETE", "", Value::Null),
-            _ => None,
-        }
+            Edit::CreateGroup(name) => ("POST", name, String::new(), json!({ "name": name })),
+            Edit::RenameGroup { group, to } => ("PUT", group, String::new(), json!({ "name": to })),
+            Edit::DeleteGroup(name) => ("DELETE", name, String::new(), Value::Null),
+            _ => return None,
+        };
+        let group = self.group_named(group);
+        let path = match edit {
+            Edit::CreateGroup(_) => "/iam/user_groups".into(),
+            _ => format!("/iam/user_groups/{}{rest}", group?),
+        };
+        let (by, method) = (actor.clone(), method.into());
+        Some(AuditRecord { by, method, group, path, body, ray: None, user_agent: None })
     }
 }

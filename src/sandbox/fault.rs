@@ -13,7 +13,6 @@
 //! | `claim` | the request is not carried out, but the answer claims that it was |
 //! | `lag` | a group's members are shown as they were some time ago |
 //! | `contradict` | the answer contradicts itself in the way of a [`Contradiction`] |
-//! | `result_info` | the named fields of `result_info` have the given values |
 //! | `numbers_as_text` | the correct numbers, written as text (harmless) |
 //! | `clamp`, `omit_result_info`, `omit_result` | smaller pages, missing parts |
 //! | `edit_before`, `edit_after` | another actor changes the account around the request |
@@ -28,7 +27,6 @@
 //! [`Chance`]: super::Chance
 //! [`FaultRule`]: super::FaultRule
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -65,8 +63,6 @@ pub enum Fault {
     /// The members of a group, read by this request, are those of this time ago.
     Lag(Delay),
     Contradict(Contradiction),
-    /// The named fields of the answer's `result_info` have these values; null removes a field.
-    ResultInfo(BTreeMap<String, Value>),
     /// The numbers in `result_info` are correct, but written as text.
     NumbersAsText,
     /// Another actor changes the account just before the request is carried out.
@@ -179,16 +175,6 @@ pub struct Respond {
     /// HTML.
     #[serde(default)]
     pub edge: bool,
-    /// The code of the error in JSON; without it 1000.
-    #[serde(default)]
-    pub code: Option<u32>,
-    /// The message of the error in JSON; without it that of the status.
-    #[serde(default)]
-    pub message: Option<String>,
-    #[serde(default)]
-    pub documentation_url: Option<String>,
-    #[serde(default)]
-    pub pointer: Option<String>,
     #[serde(default)]
     pub after: bool,
 }
@@ -286,11 +272,9 @@ impl FaultPlan {
                 self.ending = Some(fault);
             }
             Fault::Respond(_) | Fault::Cut(_) | Fault::UnsuccessfulAfter => self.ending = Some(fault),
-            Fault::OmitResultInfo
-            | Fault::OmitResult
-            | Fault::Contradict(_)
-            | Fault::ResultInfo(_)
-            | Fault::NumbersAsText => self.alterations.push(fault),
+            Fault::OmitResultInfo | Fault::OmitResult | Fault::Contradict(_) | Fault::NumbersAsText => {
+                self.alterations.push(fault);
+            }
         }
     }
 
@@ -300,99 +284,71 @@ impl FaultPlan {
     }
 }
 
-/// Alters the envelope of a successful answer; returns whether its status becomes 206.
-pub(crate) fn alter(envelope: &mut Map<String, Value>, fault: &Fault) -> bool {
+/// Alters the envelope of a successful answer.
+pub(crate) fn alter(envelope: &mut Map<String, Value>, fault: &Fault) {
     match fault {
         Fault::OmitResultInfo => drop(envelope.remove("result_info")),
         Fault::OmitResult => drop(envelope.remove("result")),
-        Fault::ResultInfo(fields) => {
-            for (name, value) in fields {
-                match value {
-                    Value::Null => drop(info(envelope).map(|info| info.remove(name))),
-                    value => set(envelope, name, value.clone()),
-                }
-            }
-        }
         Fault::NumbersAsText => {
-            if let Some(info) = info(envelope) {
-                info.values_mut().filter(|value| value.is_number()).for_each(|value| *value = value.to_string().into());
-            }
+            let info = envelope.get_mut("result_info").and_then(Value::as_object_mut);
+            let numbers = info.into_iter().flat_map(Map::values_mut).filter(|value| value.is_number());
+            numbers.for_each(|value| *value = value.to_string().into());
         }
-        Fault::Contradict(contradiction) => return contradict(envelope, *contradiction),
+        Fault::Contradict(contradiction) => contradict(envelope, *contradiction),
         _ => {}
     }
-    false
-}
-
-fn info(envelope: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
-    envelope.get_mut("result_info").and_then(Value::as_object_mut)
 }
 
 /// Sets a field of the answer's `result_info`, and adds `result_info` if it is missing.
-fn set(envelope: &mut Map<String, Value>, field: &str, value: Value) {
-    let info = envelope.entry("result_info").or_insert(Value::Null);
-    match info {
-        Value::Object(fields) => drop(fields.insert(field.into(), value)),
-        _ => *info = json!({ field: value }),
+fn set(envelope: &mut Map<String, Value>, field: &str, value: impl Into<Value>) {
+    match envelope.entry("result_info").or_insert(Value::Null) {
+        Value::Object(fields) => drop(fields.insert(field.into(), value.into())),
+        missing => *missing = json!({ field: value.into() }),
     }
 }
 
-/// A number of `result_info`, or its value if it is missing.
-fn number(envelope: &Map<String, Value>, field: &str, without: u64) -> u64 {
-    envelope.get("result_info").and_then(|info| info.get(field)).and_then(Value::as_u64).unwrap_or(without)
-}
-
-fn contradict(envelope: &mut Map<String, Value>, contradiction: Contradiction) -> bool {
+fn contradict(envelope: &mut Map<String, Value>, contradiction: Contradiction) {
     use Contradiction as C;
-    let entries = envelope.get("result").and_then(Value::as_array).map_or(0, Vec::len) as u64;
-    let total = number(envelope, "total_count", entries);
-    let (page, pages) = (number(envelope, "page", 1), number(envelope, "total_pages", 1));
-    match contradiction {
-        C::Count => set(envelope, "count", json!(entries + 1)),
-        C::PerPage => set(envelope, "per_page", json!(entries.saturating_sub(1))),
-        C::TotalCount => set(envelope, "total_count", json!(total + 1)),
+    let entries = envelope.get("result").and_then(Value::as_array).cloned().unwrap_or_default();
+    let count = entries.len() as u64;
+    let info = envelope.get("result_info").cloned().unwrap_or_default();
+    let number = |field: &str, missing| info.get(field).and_then(Value::as_u64).unwrap_or(missing);
+    let total = number("total_count", count);
+    match (contradiction, entries.as_slice()) {
+        (C::Count, _) => set(envelope, "count", count + 1),
+        (C::PerPage, _) => set(envelope, "per_page", count.saturating_sub(1)),
+        (C::TotalCount, _) => set(envelope, "total_count", total + 1),
         // A total cannot be negative, so an empty list gets one that is too high.
-        C::TotalCountLow => set(envelope, "total_count", json!(total.checked_sub(1).unwrap_or(1))),
-        C::TotalCountText => set(envelope, "total_count", json!((total + 1).to_string())),
-        C::TotalPages => set(envelope, "total_pages", json!(pages + 1)),
-        C::Page => set(envelope, "page", json!(page + 1)),
-        C::LostEntry => match envelope.get_mut("result").and_then(Value::as_array_mut) {
-            Some(list) if !list.is_empty() => {
-                list.pop();
-                // Without any number, the shortened list would be consistent.
-                set(envelope, "total_count", json!(total));
-            }
-            _ => return contradict(envelope, C::NullResult),
-        },
-        C::DuplicateIds => match envelope.get_mut("result").and_then(Value::as_array_mut) {
-            Some(list) if list.len() > 1 => {
-                if let (Some(first), Some(last)) = (list.first().cloned(), list.last_mut()) {
-                    *last = first;
-                }
-            }
-            Some(list) if list.len() == 1 => {
-                list.extend_from_within(..);
-                for field in ["count", "total_count"] {
-                    let more = number(envelope, field, 1) + 1;
-                    set(envelope, field, json!(more));
-                }
-            }
-            _ => return contradict(envelope, C::NullResult),
-        },
-        C::Errors => {
+        (C::TotalCountLow, _) => set(envelope, "total_count", total.checked_sub(1).unwrap_or(1)),
+        (C::TotalCountText, _) => set(envelope, "total_count", (total + 1).to_string()),
+        (C::TotalPages, _) => set(envelope, "total_pages", number("total_pages", 1) + 1),
+        (C::Page, _) => set(envelope, "page", number("page", 1) + 1),
+        (C::LostEntry, [rest @ .., _]) => {
+            envelope.insert("result".into(), rest.into());
+            // Without any number, the shortened list would be consistent.
+            set(envelope, "total_count", total);
+        }
+        (C::DuplicateIds, [only]) => {
+            envelope.insert("result".into(), json!([only, only]));
+            set(envelope, "count", number("count", 1) + 1);
+            set(envelope, "total_count", number("total_count", 1) + 1);
+        }
+        (C::DuplicateIds, [first, .., _]) => {
+            let last = entries.len() - 1;
+            envelope.insert("result".into(), entries.iter().take(last).chain([first]).cloned().collect());
+        }
+        (C::Errors, _) => {
             envelope.insert("errors".into(), json!([{ "code": 1104, "message": "the request was not successful" }]));
         }
-        C::Partial => return true,
-        C::NoResult | C::NullResult => {
-            let least = entries.max(1);
-            for (field, value) in [("count", least), ("total_count", total.max(least))] {
-                set(envelope, field, json!(value));
-            }
+        // Its status is what contradicts.
+        (C::Partial, _) => {}
+        (C::LostEntry | C::DuplicateIds | C::NoResult | C::NullResult, _) => {
+            set(envelope, "count", count.max(1));
+            set(envelope, "total_count", total.max(count).max(1));
             match contradiction {
                 C::NoResult => drop(envelope.remove("result")),
                 _ => drop(envelope.insert("result".into(), Value::Null)),
             }
         }
     }
-    false
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Reply, with};
-use super::request::RoutedCall;
+use super::request::{RoutedCall, hexadecimal};
 use super::state::{StoredGroup, hex};
 use crate::model::GroupId;
 
@@ -34,14 +34,14 @@ fn shown(call: &RoutedCall<'_>, id: GroupId, group: &StoredGroup) -> Value {
 }
 
 fn shown_now(call: &RoutedCall<'_>, id: GroupId) -> Result<Value, Reply> {
-    call.state.group(id).map(|group| shown(call, id, group)).ok_or_else(Reply::no_group)
+    call.state.groups.get(&id).map(|group| shown(call, id, group)).ok_or_else(Reply::no_group)
 }
 
 fn checked(call: &RoutedCall<'_>, of: Option<GroupId>) -> Result<Body, Reply> {
     let body: Body = call.incoming.json()?;
     match &body.name {
         Some(name) if name.trim().is_empty() => return Err(Reply::invalid("a user group's name cannot be empty")),
-        Some(name) if call.state.groups().any(|(id, group)| group.name == *name && Some(id) != of) => {
+        Some(name) if call.state.groups.iter().any(|(id, group)| group.name == *name && Some(*id) != of) => {
             let message = format!("The user group name {name:?} is already in use");
             return Err(Reply::bad_request(400, message));
         }
@@ -57,20 +57,19 @@ fn checked(call: &RoutedCall<'_>, of: Option<GroupId>) -> Result<Body, Reply> {
 }
 
 pub(crate) fn list(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
-    let id: Option<GroupId> = call.query.take_id("id")?;
+    let id: Option<GroupId> = call.query.take_as("id", hexadecimal)?;
     let name = call.query.take("name");
     let fuzzy = call.query.take("fuzzyName").map(|name| name.to_lowercase());
     let paging = call.last_paging(1..=500, 100)?;
 
-    let mut groups: Vec<(GroupId, &StoredGroup)> = call
-        .state
-        .groups()
-        .filter(|(group_id, _)| id.is_none_or(|id| id == *group_id))
-        .filter(|(_, group)| name.as_ref().is_none_or(|name| group.name == *name))
-        .filter(|(_, group)| fuzzy.as_ref().is_none_or(|part| group.name.to_lowercase().contains(part)))
-        .collect();
-    groups.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
-    Ok(Reply::page(&groups, paging, |(id, group)| shown(call, *id, group)))
+    let asked_for = |(group_id, group): &(&GroupId, &StoredGroup)| {
+        id.is_none_or(|id| id == **group_id)
+            && name.as_ref().is_none_or(|name| group.name == *name)
+            && fuzzy.as_ref().is_none_or(|part| group.name.to_lowercase().contains(part))
+    };
+    let mut groups: Vec<_> = call.state.groups.iter().filter(asked_for).collect();
+    groups.sort_by_key(|(_, group)| &group.name);
+    Ok(Reply::page(&groups, paging, |(id, group)| shown(call, **id, group)))
 }
 
 /// The groups in SCIM's own form. The reference documents no maximum for `count`.
@@ -78,16 +77,15 @@ pub(crate) fn list_scim(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let start = call.query.take_number("startIndex", 1..=usize::MAX)?.unwrap_or(1);
     let count = call.query.take_number("count", 0..=usize::MAX)?.unwrap_or(100);
     call.query.finish()?;
-    let count = call.capped(count);
-    let total = call.state.groups().count();
-    let page = call.state.groups().skip(start - 1).take(count).map(|(id, group)| {
+    let groups = &call.state.groups;
+    let page = groups.iter().skip(start - 1).take(count.min(call.page_size_cap)).map(|(id, group)| {
         let shown = json!({ "id": id, "displayName": group.name, "meta": { "resourceType": "Group" } });
         with(shown, "externalId", group.seed.external_id.as_ref())
     });
     let resources: Vec<Value> = page.collect();
     Ok(Reply::scim(json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
-        "totalResults": total,
+        "totalResults": groups.len(),
         "startIndex": start,
         "itemsPerPage": resources.len(),
         "Resources": resources,
@@ -107,11 +105,10 @@ pub(crate) fn get(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
 
 pub(crate) fn update(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let id = call.group()?;
-    let group = call.state.group(id).ok_or_else(Reply::no_group)?;
-    let (scim, before) = (group.seed.scim, group.name.clone());
+    let group = call.state.groups.get(&id).ok_or_else(Reply::no_group)?;
     let Body { name, policies } = checked(call, Some(id))?;
-    if scim && name.as_ref().is_some_and(|name| *name != before) {
-        return Err(Reply::managed_by_scim());
+    if name.as_ref().is_some_and(|name| *name != group.name) {
+        group.check_writable()?;
     }
     let effect = call.state.update_group(id, name.as_deref(), policies);
     Ok(Reply::written(shown_now(call, id)?, effect))
@@ -119,39 +116,52 @@ pub(crate) fn update(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
 
 pub(crate) fn delete(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let id = call.group()?;
-    if call.state.group(id).ok_or_else(Reply::no_group)?.seed.scim {
-        return Err(Reply::managed_by_scim());
-    }
+    call.state.groups.get(&id).ok_or_else(Reply::no_group)?.check_writable()?;
     let effect = call.state.delete_group(id);
     Ok(Reply::written(json!({ "id": id }), effect))
 }
 
 pub(crate) fn permission_groups(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let label = call.query.take("label");
-    let all = call.state.catalog.permission_groups.clone();
-    let labeled = all.into_iter().filter(|group| label.is_none() || group.label == label).collect();
-    list_grantable(call, labeled, Grantable::as_permission_group)
+    let labeled = |group: &Grantable| label.is_none() || group.label == label.as_deref();
+    list_grantable(
+        call,
+        |catalog| &catalog.permission_groups,
+        labeled,
+        |group| json!({ "id": group.id, "name": group.name, "meta": group.meta() }),
+    )
 }
 
 pub(crate) fn resource_groups(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
-    let all = call.state.catalog.resource_groups.clone();
     let account = call.account();
-    list_grantable(call, all, |group| group.as_resource_group(&account))
+    list_grantable(
+        call,
+        |catalog| &catalog.resource_groups,
+        |_| true,
+        |group| {
+            json!({
+                "id": group.id,
+                "name": group.name,
+                "meta": { "key": "editable", "value": "false" },
+                "scope": [group.scope(&account)],
+            })
+        },
+    )
 }
 
 fn list_grantable(
     call: &mut RoutedCall<'_>,
-    mut all: Vec<Grantable>,
+    all: impl Fn(&Catalog) -> &[Grantable],
+    asked_for: impl Fn(&Grantable) -> bool,
     shown: impl Fn(&Grantable) -> Value,
 ) -> Result<Reply, Reply> {
     let (id, name) = (call.query.take("id"), call.query.take("name"));
     // The API's reference does not document these limits.
     let paging = call.last_paging(1..=1000, 100)?;
-    all.retain(|group| {
-        let is_it = id.as_ref().is_none_or(|id| group.id.eq_ignore_ascii_case(id));
-        is_it && name.as_ref().is_none_or(|name| group.name == *name)
-    });
-    Ok(Reply::page(&all, paging, shown))
+    let mut found: Vec<&Grantable> = all(&call.state.catalog).iter().filter(|group| asked_for(group)).collect();
+    found.retain(|group| id.as_ref().is_none_or(|id| group.id.eq_ignore_ascii_case(id)));
+    found.retain(|group| name.as_ref().is_none_or(|name| group.name == *name));
+    Ok(Reply::page(&found, paging, |group| shown(group)))
 }
 
 /// The permission groups of every account, with their labels.
@@ -165,15 +175,39 @@ const BUILT_IN: [(&str, &str); 7] = [
     ("Firewall", "firewall"),
 ];
 
+/// What the ids of permission groups and resource groups are derived from, beside their names.
+pub(crate) const PERMISSION_GROUP: &str = "permission group";
+pub(crate) const RESOURCE_GROUP: &str = "resource group";
+
+/// The resource group of every account.
+const WHOLE_ACCOUNT: &str = "com.cloudflare.api.account.*";
+
 /// A permission group or a resource group of the account.
 #[derive(Clone, Debug)]
 pub(crate) struct Grantable {
     pub(crate) id: String,
     pub(crate) name: String,
-    pub(crate) label: Option<String>,
+    pub(crate) label: Option<&'static str>,
     pub(crate) eol_at: Option<String>,
-    /// The key and the only object of a resource group's scope; `None` for the whole account.
-    pub(crate) scope: Option<(Option<String>, String)>,
+}
+
+impl Grantable {
+    fn meta(&self) -> Value {
+        let meta = with(json!({ "scopes": "com.cloudflare.api.account" }), "label", self.label);
+        with(meta, "eol_at", self.eol_at.as_ref())
+    }
+
+    fn scope(&self, account: &str) -> Value {
+        if self.name == WHOLE_ACCOUNT {
+            return scope(account, "*");
+        }
+        scope(account, &format!("com.cloudflare.api.account.zone.{}", self.id))
+    }
+}
+
+/// The scope of a resource group that has one object of the account.
+fn scope(account: &str, object: &str) -> Value {
+    json!({ "key": format!("com.cloudflare.api.account.{account}"), "objects": [{ "key": object }] })
 }
 
 /// Everything that the policies of an account can name.
@@ -181,6 +215,48 @@ pub(crate) struct Grantable {
 pub(crate) struct Catalog {
     pub(crate) permission_groups: Vec<Grantable>,
     pub(crate) resource_groups: Vec<Grantable>,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        let built_in =
+            |kind, name: &str, label| Grantable { id: hex(kind, name), name: name.into(), label, eol_at: None };
+        let permission_groups = BUILT_IN.map(|(name, label)| built_in(PERMISSION_GROUP, name, Some(label)));
+        let resource_groups = vec![built_in(RESOURCE_GROUP, WHOLE_ACCOUNT, None)];
+        Self { permission_groups: permission_groups.into(), resource_groups }
+    }
+}
+
+impl Catalog {
+    pub(crate) fn shown(&self, policy: &PolicyBody, account: &str) -> Value {
+        let permission_group = |sent: &Map<String, Value>| {
+            let known = find(&self.permission_groups, sent);
+            let meta = known.filter(|known| known.eol_at.is_some()).map(Grantable::meta);
+            completed(sent, [("name", known.map(|known| json!(known.name))), ("meta", meta)])
+        };
+        let resource_group = |sent: &Map<String, Value>| {
+            let known = find(&self.resource_groups, sent);
+            let scope = known.map_or_else(|| scope(account, "*"), |known| known.scope(account));
+            completed(sent, [("name", known.map(|known| json!(known.name))), ("scope", Some(scope))])
+        };
+        json!({
+            "id": policy.id,
+            "access": policy.access,
+            "permission_groups": policy.permission_groups.iter().map(permission_group).collect::<Vec<_>>(),
+            "resource_groups": policy.resource_groups.iter().map(resource_group).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn find<'a>(known: &'a [Grantable], sent: &Map<String, Value>) -> Option<&'a Grantable> {
+    let id = sent.get("id").and_then(Value::as_str)?;
+    known.iter().find(|grantable| grantable.id.eq_ignore_ascii_case(id))
+}
+
+/// The object as it was sent, with the fields that were not sent.
+fn completed(sent: &Map<String, Value>, fields: [(&str, Option<Value>); 2]) -> Map<String, Value> {
+    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    fields.chain(sent.clone()).collect()
 }
 
 /// A policy as it was sent. A policy of the account also has an id. Fields besides the ids are kept.
@@ -194,100 +270,10 @@ pub(crate) struct PolicyBody {
     pub(crate) resource_groups: Vec<Map<String, Value>>,
 }
 
-impl Grantable {
-    /// A permission group or a resource group, as `kind` says.
-    pub(crate) fn new(kind: &str, name: &str, id: Option<&str>, label: Option<&str>) -> Self {
-        let id = id.map_or_else(|| hex(kind, name), str::to_lowercase);
-        Self { id, name: name.into(), label: label.map(String::from), eol_at: None, scope: None }
-    }
-
-    fn meta(&self) -> Map<String, Value> {
-        let mut meta = Map::from_iter([("scopes".into(), json!("com.cloudflare.api.account"))]);
-        meta.extend(self.label.iter().map(|label| ("label".into(), json!(label))));
-        meta.extend(self.eol_at.iter().map(|end| ("eol_at".into(), json!(end))));
-        meta
-    }
-
-    fn scope(&self, account: &str) -> Value {
-        let whole = || format!("com.cloudflare.api.account.{account}");
-        let (key, object) = match &self.scope {
-            None => (whole(), "*"),
-            Some((key, object)) => (key.clone().unwrap_or_else(whole), object.as_str()),
-        };
-        json!({ "key": key, "objects": [{ "key": object }] })
-    }
-
-    /// A permission group as its list shows it.
-    pub(crate) fn as_permission_group(&self) -> Value {
-        json!({ "id": self.id, "name": self.name, "meta": self.meta() })
-    }
-
-    /// A resource group as its list shows it.
-    pub(crate) fn as_resource_group(&self, account: &str) -> Value {
-        json!({
-            "id": self.id,
-            "name": self.name,
-            "meta": { "key": "editable", "value": "false" },
-            "scope": [self.scope(account)],
-        })
-    }
-}
-
-impl Default for Catalog {
-    fn default() -> Self {
-        let built_in = BUILT_IN.iter().map(|(name, label)| Grantable::new("permission group", name, None, Some(label)));
-        let everything = Grantable::new("resource group", "com.cloudflare.api.account.*", None, None);
-        Self { permission_groups: built_in.collect(), resource_groups: vec![everything] }
-    }
-}
-
-impl Catalog {
-    pub(crate) fn shown(&self, policy: &PolicyBody, account: &str) -> Value {
-        let permission_groups = policy.permission_groups.iter().map(|sent| {
-            named(sent, &self.permission_groups, |shown, known| {
-                if known.eol_at.is_some() {
-                    shown.entry("meta").or_insert_with(|| known.meta().into());
-                }
-            })
-        });
-        let resource_groups = policy.resource_groups.iter().map(|sent| {
-            let mut shown = named(sent, &self.resource_groups, |shown, known| {
-                shown.entry("scope").or_insert_with(|| known.scope(account));
-            });
-            let whole = || Grantable::new("resource group", "", None, None).scope(account);
-            shown.entry("scope").or_insert_with(whole);
-            shown
-        });
-        json!({
-            "id": policy.id,
-            "access": policy.access,
-            "permission_groups": permission_groups.collect::<Vec<_>>(),
-            "resource_groups": resource_groups.collect::<Vec<_>>(),
-        })
-    }
-}
-
-/// The object as it was sent, with the name if there is one.
-fn named(
-    sent: &Map<String, Value>,
-    known: &[Grantable],
-    complete: impl Fn(&mut Map<String, Value>, &Grantable),
-) -> Map<String, Value> {
-    let id = sent.get("id").and_then(Value::as_str).unwrap_or_default();
-    let mut shown = sent.clone();
-    if let Some(grantable) = known.iter().find(|grantable| grantable.id.eq_ignore_ascii_case(id)) {
-        shown.entry("name").or_insert_with(|| json!(grantable.name));
-        complete(&mut shown, grantable);
-    }
-    shown
-}
-
 impl PolicyBody {
-    pub(crate) fn check(&self) -> Result<(), Reply> {
-        let has_id = |sent: &Map<String, Value>| {
-            let id = sent.get("id").and_then(Value::as_str).unwrap_or_default();
-            !id.is_empty()
-        };
+    fn check(&self) -> Result<(), Reply> {
+        let has_id =
+            |sent: &Map<String, Value>| sent.get("id").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
         let valid = self.access == "allow" && self.permission_groups.iter().chain(&self.resource_groups).all(has_id);
         if valid { Ok(()) } else { Err(Reply::policy_invalid()) }
     }

@@ -3,18 +3,16 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::answer::{Reply, with};
 use super::request::RoutedCall;
-use super::seed::{Invitation, Seed};
+use super::seed::Invitation;
 use super::state::{AccountState, PersonOrder, StoredGroup, StoredPerson, hex};
 use crate::model::{AccountId, GroupId, MemberId};
 
-fn shown(id: MemberId, person: Option<&StoredPerson>, with_status: bool) -> Value {
+fn shown(id: MemberId, person: Option<&StoredPerson>) -> Value {
     let email = person.and_then(|person| person.group_email.as_ref());
-    let status = person.map(|person| person.seed.status);
-    let status = status.filter(|status| with_status && *status != Invitation::Rejected);
+    let status = person.map(|person| person.seed.status).filter(|status| *status != Invitation::Rejected);
     with(with(json!({ "id": id }), "email", email), "status", status.map(Invitation::as_str))
 }
 
@@ -22,28 +20,17 @@ fn shown(id: MemberId, person: Option<&StoredPerson>, with_status: bool) -> Valu
 fn settled<'a>(call: &'a mut RoutedCall<'_>) -> Result<(GroupId, &'a StoredGroup), Reply> {
     let id = call.group()?;
     let group = call.state.groups.get_mut(&id).ok_or_else(Reply::no_group)?;
-    if group.settles_at.is_some_and(|at| Instant::now() < at) {
+    if group.seed.settling > 0 {
+        group.seed.settling -= 1;
         return Err(Reply::no_group());
-    }
-    if group.settling > 0 {
-        group.settling -= 1;
-        return Err(Reply::no_group());
-    }
-    Ok((id, group))
-}
-
-fn writable<'a>(call: &'a mut RoutedCall<'_>) -> Result<(GroupId, &'a StoredGroup), Reply> {
-    let (id, group) = settled(call)?;
-    if group.seed.scim {
-        return Err(Reply::managed_by_scim());
     }
     Ok((id, group))
 }
 
 /// All members of the group, as the answers to writes show them.
-pub(crate) fn all_shown(state: &mut AccountState, seed: &Seed, id: GroupId) -> Value {
-    let sorted = state.members_by_email(id);
-    sorted.iter().map(|id| shown(*id, state.person(*id), seed.member_status.unwrap_or(true))).collect()
+pub(crate) fn all_shown(state: &AccountState, id: GroupId) -> Value {
+    let members = state.groups.get(&id).map(|group| state.sorted(&group.members)).unwrap_or_default();
+    members.into_iter().map(|id| shown(id, state.person(id))).collect()
 }
 
 pub(crate) fn list(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
@@ -53,20 +40,14 @@ pub(crate) fn list(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     if group.seed.policy_invalid {
         return Err(Reply::policy_invalid());
     }
-
-    let mut sorted = match call.as_of {
-        Some(at) => call.state.members_by_email_at(id, at),
-        None => call.state.members_by_email(id),
-    };
+    let mut sorted = call.state.sorted(&call.state.members_at(id, call.as_of));
     if let Some(part) = fuzzy {
-        let matches = |id: &MemberId| {
+        sorted.retain(|id| {
             let email = call.state.person(*id).and_then(|person| person.group_email.as_ref());
             email.is_some_and(|email| email.folded().contains(&part))
-        };
-        sorted = sorted.iter().copied().filter(matches).collect();
+        });
     }
-    let with_status = call.seed.member_status.unwrap_or(true);
-    let page = Reply::page(&sorted, paging, |id| shown(*id, call.state.person(*id), with_status));
+    let page = Reply::page(&sorted, paging, |id| shown(*id, call.state.person(*id)));
     Ok(if sorted.is_empty() { page.with_result(Value::Null) } else { page })
 }
 
@@ -83,67 +64,61 @@ fn write(
     change: fn(&mut AccountState, GroupId, &BTreeSet<MemberId>) -> bool,
 ) -> Result<Reply, Reply> {
     let listed = BTreeSet::from_iter(call.incoming.member_list()?);
-    let (id, group) = writable(call)?;
-    let joining = listed.iter().copied().filter(|member| !group.has(*member)).collect();
-    check_members(call, &listed, &joining)?;
+    let (id, group) = settled(call)?;
+    group.check_writable()?;
+    let joining = listed.iter().copied().filter(|member| !group.members.contains_key(member)).collect();
+    check_members(call.state, &listed, &joining)?;
     let effect = change(call.state, id, &listed);
-    Ok(Reply::written(all_shown(call.state, call.seed, id), effect))
+    Ok(Reply::written(all_shown(call.state, id), effect))
 }
 
 /// One bad member makes the API refuse the whole write: all must be account members, and new members must be able to
 /// join.
-fn check_members(
-    call: &RoutedCall<'_>,
-    listed: &BTreeSet<MemberId>,
-    joining: &BTreeSet<MemberId>,
-) -> Result<(), Reply> {
-    let person = |id: &MemberId| call.state.person(*id);
-    if let Some(unknown) = listed.iter().find(|id| person(id).is_none()) {
+fn check_members(state: &AccountState, listed: &BTreeSet<MemberId>, joining: &BTreeSet<MemberId>) -> Result<(), Reply> {
+    if let Some(unknown) = listed.iter().find(|id| state.person(**id).is_none()) {
         return Err(Reply::invalid_member(format!("{unknown} is not a member of the account")));
     }
-    let joining = || joining.iter().filter_map(person);
-    if let Some(rejected) = joining().find(|person| person.seed.status == Invitation::Rejected) {
+    let joining: Vec<&StoredPerson> = joining.iter().filter_map(|id| state.person(*id)).collect();
+    if let Some(rejected) = joining.iter().find(|person| person.seed.status == Invitation::Rejected) {
         let message = format!("{} has rejected the invitation to the account", rejected.email);
         return Err(Reply::invalid_member(message));
     }
-    let unjoinable: Vec<&str> =
-        joining().filter(|person| !person.seed.joinable).map(|person| person.email.as_str()).collect();
+    let unjoinable = joining.iter().filter(|person| !person.seed.joinable).map(|person| person.email.as_str());
+    let unjoinable: Vec<&str> = unjoinable.collect();
     if unjoinable.is_empty() {
-        Ok(())
-    } else {
-        Err(Reply::bad_request(400, format!("members {} do not have DSR enabled", unjoinable.join(", "))))
+        return Ok(());
     }
+    Err(Reply::bad_request(400, format!("members {} do not have DSR enabled", unjoinable.join(", "))))
 }
 
 pub(crate) fn get(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
-    let member = call.member()?;
-    let (id, group) = settled(call)?;
-    let now = group.members.get(&member).copied();
-    let since = call.as_of.map_or(now, |at| call.state.members_at(id, at).get(&member).copied());
-    let since = since.ok_or_else(Reply::not_in_group)?;
-    let person = call.state.person(member);
-    let result = shown(member, person, call.seed.member_status.unwrap_or(true));
-    let result = with(result, "created_at", person.map(|_| since.to_string()));
-    Ok(Reply::read(with(result, "user", person.map(|person| user(member, person)))))
-}
-
-/// The user of a membership. Before the invitation is accepted there is no user. The reference does not allow a null
-/// id in this answer, so the id is left out.
-fn user(id: MemberId, person: &StoredPerson) -> Value {
-    let user = json!({ "email": person.user_email, "first_name": null, "last_name": null });
-    with(user, "id", person.user_id(id))
+    let id = call.member()?;
+    let (group, _) = settled(call)?;
+    let members = call.state.members_at(group, call.as_of);
+    let since = members.get(&id).ok_or_else(Reply::not_in_group)?;
+    let person = call.state.person(id);
+    // Before the invitation is accepted there is no user. The reference does not allow a null id in this answer.
+    let user = |person: &StoredPerson| {
+        let user = json!({ "email": person.user_email, "first_name": null, "last_name": null });
+        with(user, "id", person.user_id(id))
+    };
+    let result = with(shown(id, person), "created_at", person.map(|_| since.to_string()));
+    Ok(Reply::read(with(result, "user", person.map(user))))
 }
 
 pub(crate) fn remove(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
-    let member = call.member()?;
-    let (id, _) = writable(call)?;
-    let removed = shown(member, call.state.person(member), call.seed.member_status.unwrap_or(true));
-    if call.state.remove_member(id, member) {
+    let id = call.member()?;
+    let (group, stored) = settled(call)?;
+    stored.check_writable()?;
+    let person = call.state.person(id);
+    let removed = shown(id, person);
+    let is_known = person.is_some();
+    if call.state.remove_member(group, id) {
         Ok(Reply::written(removed, true))
-    } else if call.state.person(member).is_some() {
+    } else if is_known {
         Err(Reply::not_in_group())
     } else {
-        Err(Reply::invalid_member(format!("{member} is not a member of the account")))
+        Err(Reply::invalid_member(format!("{id} is not a member of the account")))
     }
 }
 
@@ -185,19 +160,13 @@ pub(crate) fn list_people(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     }))
 }
 
-pub(crate) fn get_person(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
-    let id = call.member()?;
-    let person = call.state.person(id).ok_or_else(|| Reply::not_found("Member not found in the account"))?;
-    Ok(Reply::read(shown_person(call, id, person)))
-}
-
 pub(crate) fn token_user(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let owner = call.state.token_owner.and_then(|id| Some((id, call.state.person(id)?)));
     let no_user = || Reply::forbidden(9109, "Valid user-level authentication not found");
     let (member, person) = owner.ok_or_else(no_user)?;
     Ok(Reply::read(json!({
         "id": person.user_id(member).ok_or_else(no_user)?,
-        "email": owner_email(call.seed, person),
+        "email": person.user_email,
         "first_name": null,
         "last_name": null,
     })))
@@ -220,8 +189,4 @@ pub(crate) fn account(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let organization =
         organization.map(|name| json!({ "parent_org_id": hex("organization", name), "parent_org_name": name }));
     Ok(Reply::read(with(account, "managed_by", organization)))
-}
-
-pub(crate) fn owner_email(seed: &Seed, owner: &StoredPerson) -> String {
-    seed.token_owner_email.clone().unwrap_or_else(|| owner.user_email.to_string())
 }

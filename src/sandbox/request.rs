@@ -1,7 +1,6 @@
 //! Reads requests strictly: everything that the API's reference does not allow is refused.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -38,18 +37,33 @@ pub(crate) struct Incoming {
 impl Incoming {
     pub(crate) fn new(head: Parts, route: Option<&str>, params: Option<RawPathParams>, body: Option<Bytes>) -> Self {
         let (method, path) = (head.method.as_str(), head.uri.path());
-        let ids = params.iter().flatten().map(|(name, id)| (name.into(), id.into()));
-        let request = Request::new(method, path, head.uri.query());
+        let request = Request {
+            number: 0,
+            method: method.into(),
+            path: path.into(),
+            query: head.uri.query().map(String::from),
+            operation: None,
+            group: None,
+            member: None,
+            body_ids: Vec::new(),
+            fault: None,
+            status_sent: None,
+            effect: false,
+            arrived: Instant::now(),
+            answered: None,
+            shown: None,
+        };
         let operation = operation(route, method, path);
-        let mut incoming = Self { request, headers: head.headers, operation, ids: ids.collect(), body };
+        let ids = params.iter().flatten().map(|(name, id)| (name.into(), id.into())).collect();
+        let mut incoming = Self { request, headers: head.headers, operation, ids, body };
         // A path without an operation has no ids.
         if let Ok((endpoint, _)) = incoming.operation {
-            let (group, member) = (incoming.id("group"), incoming.id("member"));
-            let body_ids = match endpoint {
-                Endpoint::AddMembers | Endpoint::ReplaceMembers => incoming.member_list().unwrap_or_default(),
-                _ => Vec::new(),
-            };
-            incoming.request = Request { operation: Some(endpoint), group, member, body_ids, ..incoming.request };
+            incoming.request.operation = Some(endpoint);
+            incoming.request.group = incoming.id("group");
+            incoming.request.member = incoming.id("member");
+            if let Endpoint::AddMembers | Endpoint::ReplaceMembers = endpoint {
+                incoming.request.body_ids = incoming.member_list().unwrap_or_default();
+            }
         }
         incoming
     }
@@ -64,8 +78,9 @@ impl Incoming {
     }
 
     pub(crate) fn check_ids(&self) -> Result<(), Reply> {
-        let bad = |_: &str| Reply::unroutable(StatusCode::BAD_REQUEST, &self.request.path);
-        self.ids.values().try_for_each(|id| hexadecimal::<MemberId>(id, bad).map(drop))
+        let valid = self.ids.values().all(|id| hexadecimal::<MemberId>(id).is_some());
+        let unroutable = || Reply::unroutable(StatusCode::BAD_REQUEST, &self.request.path);
+        valid.then_some(()).ok_or_else(unroutable)
     }
 
     /// Whether the client accepts JSON, also for errors of the edge.
@@ -79,10 +94,7 @@ impl Incoming {
     pub(crate) fn page(&self) -> Option<u64> {
         use Endpoint as E;
         let (E::ListGroups | E::ListMembers | E::ListPeople) = self.request.operation? else { return None };
-        match Query::of(self).ok()?.take("page") {
-            Some(page) => page.parse().ok(),
-            None => Some(1),
-        }
+        Query::of(self).ok()?.take("page").map_or(Some(1), |page| page.parse().ok())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -114,14 +126,16 @@ impl Incoming {
         struct Listed {
             id: String,
         }
-        let bad = |id: &str| Reply::invalid_member(format!("{id:?} is not an identifier"));
-        self.json::<Vec<Listed>>()?.iter().map(|listed| hexadecimal(&listed.id, bad)).collect()
+        let member = |Listed { id }: &Listed| {
+            hexadecimal(id).ok_or_else(|| Reply::invalid_member(format!("{id:?} is not an identifier")))
+        };
+        self.json::<Vec<Listed>>()?.iter().map(member).collect()
     }
 }
 
-fn hexadecimal<T: FromStr>(text: &str, refusal: impl FnOnce(&str) -> Reply) -> Result<T, Reply> {
-    let hexadecimal = text.chars().all(|c| c.is_ascii_hexdigit());
-    text.parse().ok().filter(|_| hexadecimal).ok_or_else(|| refusal(text))
+/// An id of the API. Other code accepts more than hexadecimal digits, because it only passes ids on.
+pub(crate) fn hexadecimal<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|_| text.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 pub(crate) struct RoutedCall<'a> {
@@ -129,8 +143,8 @@ pub(crate) struct RoutedCall<'a> {
     pub(crate) seed: &'a Seed,
     pub(crate) incoming: &'a Incoming,
     pub(crate) query: Query,
-    pub(crate) page_size_cap: Option<NonZeroU32>,
-    /// The instant whose members are shown, if reads lag behind.
+    pub(crate) page_size_cap: usize,
+    /// The instant whose members are shown, because reads can lag; `None` is before every change.
     pub(crate) as_of: Option<Instant>,
 }
 
@@ -154,11 +168,7 @@ impl RoutedCall<'_> {
         let asked = self.query.take_number("per_page", sizes)?.unwrap_or(usual);
         let descending = self.query.take_word("direction", &[("asc", false), ("desc", true)])?.unwrap_or(false);
         self.query.finish()?;
-        Ok(Paging { page, per_page: self.capped(asked), descending })
-    }
-
-    pub(crate) fn capped(&self, asked: usize) -> usize {
-        self.page_size_cap.and_then(|cap| usize::try_from(cap.get()).ok()).map_or(asked, |cap| cap.min(asked))
+        Ok(Paging { page, per_page: asked.min(self.page_size_cap), descending })
     }
 }
 
@@ -182,26 +192,24 @@ impl Query {
         self.0.remove(key)
     }
 
-    pub(crate) fn take_word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Reply> {
+    /// A parameter as `read` understands it.
+    pub(crate) fn take_as<T>(&mut self, key: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Reply> {
         let Some(value) = self.take(key) else { return Ok(None) };
-        match words.iter().find(|(word, _)| *word == value) {
-            Some((_, meaning)) => Ok(Some(*meaning)),
-            None => Err(cannot_be(key, &value)),
-        }
+        let cannot_be = || Reply::invalid(format!("the query parameter {key:?} cannot be {value:?}"));
+        read(&value).map(Some).ok_or_else(cannot_be)
     }
 
-    pub(crate) fn take_id<T: FromStr>(&mut self, key: &str) -> Result<Option<T>, Reply> {
-        self.take(key).map(|value| hexadecimal(&value, |id| cannot_be(key, id))).transpose()
+    pub(crate) fn take_word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Reply> {
+        self.take_as(key, |value| words.iter().find(|(word, _)| *word == value).map(|(_, meaning)| *meaning))
     }
 
     pub(crate) fn take_number(&mut self, key: &str, range: RangeInclusive<usize>) -> Result<Option<usize>, Reply> {
-        let Some(value) = self.take(key) else { return Ok(None) };
-        // The reference says "number", and some clients write `1.0`.
-        let whole = value.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
-        match whole.map_or(value.as_str(), |(whole, _)| whole).parse() {
-            Ok(number) if range.contains(&number) => Ok(Some(number)),
-            _ => Err(cannot_be(key, &value)),
-        }
+        self.take_as(key, |value| {
+            // The reference says "number", and some clients write `1.0`.
+            let whole = value.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
+            let number = whole.map_or(value, |(whole, _)| whole).parse().ok();
+            number.filter(|number| range.contains(number))
+        })
     }
 
     /// Refuses parameters that the operation did not read.
@@ -211,10 +219,6 @@ impl Query {
             None => Ok(()),
         }
     }
-}
-
-pub(crate) fn cannot_be(key: &str, value: &str) -> Reply {
-    Reply::invalid(format!("the query parameter {key:?} cannot be {value:?}"))
 }
 
 #[derive(Clone, Copy, Debug)]

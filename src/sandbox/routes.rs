@@ -1,7 +1,6 @@
 //! The operations of the API, selected by path and method.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
 
 use axum::Router;
 use axum::extract::{RawPathParams, Request};
@@ -37,7 +36,6 @@ pub enum Endpoint {
     RemoveMember,
     /// Lists the account's members, which rules of a group do not concern.
     ListPeople,
-    GetPerson,
     ListPermissionGroups,
     ListResourceGroups,
     ListAuditLog,
@@ -66,7 +64,7 @@ impl Endpoint {
 pub(crate) type Handler = fn(&mut RoutedCall<'_>) -> Result<Reply, Reply>;
 
 /// Every operation: its method, its path below `/client/v4`, its name, and what does it.
-const OPERATIONS: [(&str, &str, Endpoint, Handler); 20] = {
+const OPERATIONS: [(&str, &str, Endpoint, Handler); 19] = {
     use Endpoint as E;
     [
         ("GET", "/user", E::GetUser, members::token_user),
@@ -78,7 +76,6 @@ const OPERATIONS: [(&str, &str, Endpoint, Handler); 20] = {
         ("GET", "/accounts/{account}/iam/permission_groups", E::ListPermissionGroups, groups::permission_groups),
         ("GET", "/accounts/{account}/iam/resource_groups", E::ListResourceGroups, groups::resource_groups),
         ("GET", "/accounts/{account}/members", E::ListPeople, members::list_people),
-        ("GET", "/accounts/{account}/members/{member}", E::GetPerson, members::get_person),
         ("GET", "/accounts/{account}/iam/user_groups", E::ListGroups, groups::list),
         ("POST", "/accounts/{account}/iam/user_groups", E::CreateGroup, groups::create),
         ("GET", "/accounts/{account}/iam/user_groups/{group}", E::GetGroup, groups::get),
@@ -128,7 +125,7 @@ pub(crate) fn carry_out(
     state: &mut AccountState,
     seed: &Seed,
     incoming: &Incoming,
-    page_size_cap: Option<NonZeroU32>,
+    page_size_cap: usize,
     as_of: Option<Instant>,
 ) -> Result<Reply, Reply> {
     let (operation, handler) = incoming.operation.clone()?;
@@ -154,15 +151,15 @@ pub(crate) fn claimed(
     claim: FalseClaim,
 ) -> Result<Reply, Reply> {
     let mut imagined = state.clone();
-    let done = carry_out(&mut imagined, seed, incoming, None, None)?;
-    let members = |mut of: AccountState| match incoming.request.group {
-        Some(group) => members::all_shown(&mut of, seed, group),
+    let done = carry_out(&mut imagined, seed, incoming, usize::MAX, None)?;
+    let members = |of: &AccountState| match incoming.request.group {
+        Some(group) => members::all_shown(of, group),
         None => json!([]),
     };
     let result = match claim {
-        FalseClaim::Done => done.result().cloned().unwrap_or_default(),
-        FalseClaim::DoneList => members(imagined),
-        FalseClaim::Unchanged => members(state.clone()),
+        FalseClaim::Done => done.result().clone(),
+        FalseClaim::DoneList => members(&imagined),
+        FalseClaim::Unchanged => members(state),
         FalseClaim::Empty => json!([]),
         FalseClaim::Null => Value::Null,
     };

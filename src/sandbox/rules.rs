@@ -10,6 +10,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::account::Request;
+use super::build::{SeedError, problem};
 use super::edit::Edit;
 use super::fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
 use super::request::Incoming;
@@ -23,7 +24,6 @@ use crate::model::GroupId;
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
     pub operation: Option<Endpoint>,
-    pub method: Option<String>,
     /// The name of the group in the path.
     pub group: Option<String>,
     /// The email or id of a person in the path or the body.
@@ -49,50 +49,30 @@ const fn once() -> u32 {
     1
 }
 
-/// The rules, with the number of matches and applications of each.
-#[derive(Debug, Default)]
-pub(crate) struct FaultRules(Vec<Rule>);
-
-#[derive(Debug)]
-struct Rule {
-    rule: FaultRule,
-    seen: u32,
-    fired: u32,
-}
-
-impl FaultRules {
-    pub(crate) fn push(&mut self, rule: FaultRule) {
-        self.0.push(Rule { rule, seen: 0, fired: 0 });
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// The fault for a request. Every matching rule counts the request; the first rule that is due applies.
-    pub(crate) fn choose(&mut self, incoming: &Incoming, state: &AccountState) -> Option<Fault> {
-        let mut chosen = None;
-        for Rule { rule, seen, fired } in &mut self.0 {
-            if !matches(&rule.on, incoming, state) {
-                continue;
-            }
-            *seen = seen.saturating_add(1);
-            let due = *seen >= rule.on.nth.map_or(1, NonZeroU32::get) && *fired < rule.times;
-            if due && chosen.is_none() {
-                *fired = fired.saturating_add(1);
-                chosen = Some(rule.fault.clone());
-            }
+/// The fault of a request by rule. Every matching rule counts the request, and counts itself down; the first rule that
+/// is due applies.
+pub(crate) fn fault_by_rule(rules: &mut [FaultRule], incoming: &Incoming, state: &AccountState) -> Option<Fault> {
+    let mut chosen = None;
+    for FaultRule { on, fault, times } in rules {
+        if !matches(on, incoming, state) {
+            continue;
         }
-        chosen
+        let before = on.nth.and_then(|nth| NonZeroU32::new(nth.get() - 1));
+        if before.is_some() {
+            on.nth = before;
+        } else if *times > 0 && chosen.is_none() {
+            *times -= 1;
+            chosen = Some(fault.clone());
+        }
     }
+    chosen
 }
 
 fn matches(on: &Match, incoming: &Incoming, state: &AccountState) -> bool {
-    let Match { operation, method, group, member, page, nth: _ } = on;
+    let Match { operation, group, member, page, nth: _ } = on;
     let request = &incoming.request;
-    let name = || request.group.and_then(|id| state.group(id)).map(|group| group.name.as_str());
+    let name = || Some(state.groups.get(&request.group?)?.name.as_str());
     operation.is_none_or(|operation| request.operation == Some(operation))
-        && method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(&request.method))
         && group.as_ref().is_none_or(|group| name() == Some(group))
         && member.as_ref().is_none_or(|member| concerns(request, state, &member.to_lowercase()))
         && page.is_none_or(|page| incoming.page() == Some(page))
@@ -196,66 +176,6 @@ pub struct Chance {
     /// How often the same request can get a fault; default: 2. After that it gets none, so a client that repeats it succeeds.
     #[schemars(with = "u32")]
     pub per_request: Option<u32>,
-    /// The maximum number of faults in total. Which requests get them then depends on the order of requests.
-    pub limit: Option<u32>,
-}
-
-impl Chance {
-    /// The order is part of the meaning of a seed: new kinds are added at the end.
-    fn kinds(&self) -> [ChanceKind; 24] {
-        use Endpoint as E;
-        let any = |_| true;
-        let write = |endpoint: Option<E>| endpoint.is_some_and(E::writes);
-        let list = |endpoint| matches!(endpoint, Some(E::ListGroups | E::ListMembers | E::ListPeople));
-        let membership = |endpoint| matches!(endpoint, Some(E::ListMembers | E::GetMember));
-        [
-            (self.latency, any, |sampler, _, _| {
-                Fault::Latency(sampler.chance.latency_time.unwrap_or(Delay::millis(20)))
-            }),
-            (self.rate_limited, any, |sampler, _, _| Fault::rate_limited(sampler.chance.retry_after.unwrap_or(1))),
-            (self.server_error, any, |_, rng, _| Fault::status(rng.one_of([500, 502, 503]))),
-            (self.html, any, |_, rng, _| Fault::html(rng.one_of(EDGE))),
-            (self.late_html, any, |_, rng, _| {
-                let status = rng.one_of(EDGE);
-                Fault::Respond(Respond { status, html: true, after: true, ..Respond::default() })
-            }),
-            (self.cut_before, any, |_, _, _| Fault::Cut(Cut::Before)),
-            (self.cut_after, any, |_, _, _| Fault::Cut(Cut::After)),
-            (self.cut_body, any, |_, _, _| Fault::Cut(Cut::Body)),
-            (self.clamp, any, |_, rng, _| {
-                let most = u32::try_from(rng.below(1, 50)).unwrap_or_default();
-                Fault::Clamp(NonZeroU32::MIN.saturating_add(most))
-            }),
-            (self.omit_result_info, any, |_, _, _| Fault::OmitResultInfo),
-            (self.omit_result, any, |_, _, _| Fault::OmitResult),
-            (self.unsuccessful, any, |_, _, _| Fault::Unsuccessful),
-            (self.edit, any, Sampler::edit),
-            (self.rate_limited_bare, any, |_, _, _| {
-                Fault::Respond(Respond { status: 429, bare: true, ..Respond::default() })
-            }),
-            (self.regroup, any, Sampler::regroup),
-            (self.revoke_token, any, |_, _, _| Fault::EditBefore(Edit::RevokeToken)),
-            (self.unsuccessful_after, write, |_, _, _| Fault::UnsuccessfulAfter),
-            (self.lag, membership, |sampler, rng, _| Fault::Lag(rng.up_to(sampler.chance.lag_time))),
-            (self.contradict, list, |_, rng, _| Fault::Contradict(rng.one_of(Contradiction::EVERY))),
-            (self.numbers_as_text, list, |_, _, _| Fault::NumbersAsText),
-            (self.claim, write, |_, rng, _| Fault::Claim(rng.one_of(FalseClaim::EVERY))),
-            (self.late, write, |sampler, rng, _| {
-                let after = rng.up_to(sampler.chance.late_time);
-                Fault::Late(Late { after, status: (rng.below(2, 2) == 0).then_some(504), hang: false })
-            }),
-            (self.swap_names, any, Sampler::swap_names),
-            (self.edge, any, |_, rng, _| Fault::edge(rng.one_of(EDGE))),
-        ]
-    }
-
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let sum: u64 = self.kinds().iter().map(|(share, ..)| u64::from(share.millionths)).sum();
-        if sum > u64::from(Share::WHOLE) {
-            return Err("chance: the percentages add up to more than 100%".into());
-        }
-        Ok(())
-    }
 }
 
 const EDGE: [u16; 3] = [502, 520, 524];
@@ -291,53 +211,93 @@ impl Rng {
     }
 }
 
-/// A kind of fault: its share, whether it makes sense for an endpoint, and how it is made.
-type ChanceKind = (Share, fn(Option<Endpoint>) -> bool, fn(&Sampler, &Rng, Option<GroupId>) -> Fault);
-
 #[derive(Debug)]
 pub(crate) struct Sampler {
     chance: Chance,
-    /// The groups and people that edits can concern.
+    /// The groups and people that edits can concern: those of the seed, also after they changed.
     groups: BTreeMap<GroupId, String>,
     names: Vec<String>,
     people: Vec<String>,
+    /// How often each request, as one text, has arrived.
     seen: BTreeMap<String, u32>,
-    given: u32,
 }
 
 impl Sampler {
-    pub(crate) fn new(chance: Chance, groups: BTreeMap<GroupId, String>, people: Vec<String>) -> Self {
+    pub(crate) fn new(chance: Chance, state: &AccountState) -> Result<Self, SeedError> {
+        let groups: BTreeMap<GroupId, String> =
+            state.groups.iter().map(|(id, group)| (*id, group.name.clone())).collect();
         let mut names: Vec<String> = groups.values().cloned().collect();
         names.sort_unstable();
-        Self { chance, groups, names, people, seen: BTreeMap::new(), given: 0 }
+        let sampler = Self { chance, groups, names, people: state.addresses(), seen: BTreeMap::new() };
+        let kinds = sampler.kinds(&Rng::of(""), None, None);
+        let sum: u64 = kinds.iter().map(|(share, ..)| u64::from(share.millionths)).sum();
+        if sum > u64::from(Share::WHOLE) {
+            return Err(problem("chance: the percentages add up to more than 100%"));
+        }
+        Ok(sampler)
     }
 
-    /// The fault for a request, given as one text.
-    pub(crate) fn choose(
-        &mut self,
-        request: &str,
-        endpoint: Option<Endpoint>,
-        group: Option<GroupId>,
-    ) -> Option<Fault> {
-        let seen = self.seen.entry(request.into()).or_default();
+    /// The fault for a request. The same requests get the same faults, in any order.
+    pub(crate) fn choose(&mut self, incoming: &Incoming) -> Option<Fault> {
+        let request = incoming.text();
+        let seen = self.seen.entry(request.clone()).or_default();
         let nth = *seen;
         *seen = seen.saturating_add(1);
-        if nth >= self.chance.per_request.unwrap_or(2) || self.chance.limit.is_some_and(|limit| self.given >= limit) {
+        if nth >= self.chance.per_request.unwrap_or(2) {
             return None;
         }
         let rng = Rng::of(&format!("{} {nth} {request}", self.chance.seed));
         let mut left = rng.below(0, Share::WHOLE as usize);
-        let kind = self.chance.kinds().into_iter().find(|(share, _, _)| {
+        let Request { operation, group, .. } = incoming.request;
+        let kinds = self.kinds(&rng, operation, group);
+        let chosen = kinds.into_iter().find(|(share, ..)| {
             let below = left < share.millionths as usize;
             left = left.saturating_sub(share.millionths as usize);
             below
         });
-        let (_, concerns, make) = kind?;
-        if !concerns(endpoint) {
-            return None;
-        }
-        self.given = self.given.saturating_add(1);
-        Some(make(self, &rng, group))
+        chosen.filter(|(_, makes_sense, _)| *makes_sense).map(|(.., fault)| fault)
+    }
+
+    /// The kinds of faults: the share of each, whether it makes sense for the endpoint, and the fault. The order is part
+    /// of the meaning of a seed: new kinds are added at the end.
+    fn kinds(&self, rng: &Rng, endpoint: Option<Endpoint>, group: Option<GroupId>) -> [(Share, bool, Fault); 24] {
+        use Endpoint as E;
+        let chance = &self.chance;
+        let write = endpoint.is_some_and(E::writes);
+        let list = matches!(endpoint, Some(E::ListGroups | E::ListMembers | E::ListPeople));
+        let membership = matches!(endpoint, Some(E::ListMembers | E::GetMember));
+        let edge = rng.one_of(EDGE);
+        let late_html = Respond { status: edge, html: true, after: true, ..Respond::default() };
+        let bare = Respond { status: 429, bare: true, ..Respond::default() };
+        let smaller = NonZeroU32::MIN.saturating_add(u32::try_from(rng.below(1, 50)).unwrap_or_default());
+        let after = rng.up_to(chance.late_time);
+        let late = Late { after, status: (rng.below(2, 2) == 0).then_some(504), hang: false };
+        [
+            (chance.latency, true, Fault::Latency(chance.latency_time.unwrap_or(Delay::millis(20)))),
+            (chance.rate_limited, true, Fault::rate_limited(chance.retry_after.unwrap_or(1))),
+            (chance.server_error, true, Fault::status(rng.one_of([500, 502, 503]))),
+            (chance.html, true, Fault::html(edge)),
+            (chance.late_html, true, Fault::Respond(late_html)),
+            (chance.cut_before, true, Fault::Cut(Cut::Before)),
+            (chance.cut_after, true, Fault::Cut(Cut::After)),
+            (chance.cut_body, true, Fault::Cut(Cut::Body)),
+            (chance.clamp, true, Fault::Clamp(smaller)),
+            (chance.omit_result_info, true, Fault::OmitResultInfo),
+            (chance.omit_result, true, Fault::OmitResult),
+            (chance.unsuccessful, true, Fault::Unsuccessful),
+            (chance.edit, true, self.edit(rng, group)),
+            (chance.rate_limited_bare, true, Fault::Respond(bare)),
+            (chance.regroup, true, self.regroup(rng, group)),
+            (chance.revoke_token, true, Fault::EditBefore(Edit::RevokeToken)),
+            (chance.unsuccessful_after, write, Fault::UnsuccessfulAfter),
+            (chance.lag, membership, Fault::Lag(rng.up_to(chance.lag_time))),
+            (chance.contradict, list, Fault::Contradict(rng.one_of(Contradiction::EVERY))),
+            (chance.numbers_as_text, list, Fault::NumbersAsText),
+            (chance.claim, write, Fault::Claim(rng.one_of(FalseClaim::EVERY))),
+            (chance.late, write, Fault::Late(late)),
+            (chance.swap_names, true, self.swap_names(rng, group)),
+            (chance.edge, true, Fault::edge(edge)),
+        ]
     }
 
     /// The request's group, or any group, swaps its name with another.

@@ -1,7 +1,7 @@
 //! The seed of a sandbox, in YAML.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
@@ -34,14 +34,10 @@ pub struct Seed {
     /// The account's id. Without it the sandbox accepts any valid id.
     pub account_id: Option<AccountId>,
     /// The only valid token (or API key). Without it every token is valid.
-    #[serde(deserialize_with = "secret")]
     #[schemars(with = "Option<String>")]
     pub token: Option<SecretString>,
     /// The email or id of the token's user. Without it the token is owned by the account.
     pub token_owner: Option<String>,
-    /// The login address of the token's user, if it differs from the account member's.
-    pub token_owner_email: Option<String>,
-    pub token_name: Option<String>,
     /// What the check of the token answers. With another state than `active`, every other request is refused with 401.
     pub token_status: TokenStatus,
     /// When the token expires, as an RFC 3339 instant.
@@ -67,8 +63,6 @@ pub struct Seed {
     pub groups: BTreeMap<String, SeedGroup>,
     /// The number of requests to a new group's members that are answered with 404.
     pub new_groups_settle: u32,
-    /// How long requests to a new group's members are answered with 404.
-    pub new_groups_settle_for: Delay,
     pub latency: Delay,
     /// How far reads of a group's members lag behind writes.
     pub lag: Delay,
@@ -77,9 +71,6 @@ pub struct Seed {
     /// Whether lists have `result_info`; default: yes.
     #[schemars(with = "bool")]
     pub result_info: Option<bool>,
-    /// Whether group members have their `status`; default: yes.
-    #[schemars(with = "bool")]
-    pub member_status: Option<bool>,
     /// The rate limit. Without it there is none.
     pub rate_limit: Option<RateLimit>,
     /// The time at the start, an RFC 3339 instant. Each change is then one second later than the previous one.
@@ -87,7 +78,6 @@ pub struct Seed {
     #[schemars(extend("format" = "date-time"))]
     pub clock: Option<String>,
     pub audit_log: SeedAuditLog,
-    pub rate_limit_headers: RateLimitHeaders,
     /// Faults by rule. Of the rules that are due, the first applies.
     pub faults: Vec<FaultRule>,
     /// Faults by seeded chance, for requests without a rule.
@@ -95,22 +85,9 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// Every address of a person or a member in the seed, in lower case.
-    pub(crate) fn addresses(&self) -> Vec<String> {
-        let people = self.people.iter().map(|entry| &entry.value.email);
-        let members = self.groups.values().flat_map(|group| &group.members);
-        let members = members.filter_map(|entry| entry.value.email.as_ref());
-        let addresses: BTreeSet<String> = people.chain(members).map(|email| email.to_lowercase()).collect();
-        addresses.into_iter().collect()
-    }
-
     pub fn schema() -> schemars::Schema {
         schemars::schema_for!(Self)
     }
-}
-
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
 
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
@@ -120,7 +97,7 @@ fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u6
     }
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeedPerson {
     pub email: String,
@@ -133,8 +110,6 @@ pub struct SeedPerson {
     pub joinable: bool,
     /// The address of the user of the membership, if it differs.
     pub user_email: Option<String>,
-    /// The id of the user of the membership; without it one is derived.
-    pub user_id: Option<String>,
     /// Whether two-factor authentication is on (default: no); null: the API does not report it.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<bool>")]
@@ -162,18 +137,7 @@ const fn yes() -> bool {
 
 impl From<String> for SeedPerson {
     fn from(email: String) -> Self {
-        Self {
-            email,
-            id: None,
-            status: Invitation::default(),
-            joinable: true,
-            user_email: None,
-            user_id: None,
-            two_factor: None,
-            group_email: None,
-            roles: Vec::new(),
-            policies: Vec::new(),
-        }
+        Self { email, joinable: true, ..Self::default() }
     }
 }
 
@@ -219,8 +183,6 @@ pub struct SeedGroup {
     pub policy_invalid: bool,
     /// The number of requests for its members that are answered with 404, as for a new group.
     pub settling: u32,
-    /// How long requests to its members are answered with 404.
-    pub settling_for: Option<Delay>,
 }
 
 /// A member of a group, by email or id.
@@ -262,20 +224,9 @@ pub struct RateLimit {
     pub spent: u32,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RateLimitHeaders {
-    #[default]
-    Ratelimit,
-    XRatelimit,
-    Both,
-    None,
-}
-
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeedPolicy {
-    pub id: Option<String>,
     /// Whether the policy grants or denies the permissions.
     #[serde(default)]
     pub access: SeedPolicyAccess,
@@ -304,12 +255,8 @@ pub struct SeedGrantable {
     pub name: Option<String>,
     /// The id; without it one is derived from the name.
     pub id: Option<String>,
-    /// The label of a permission group, for filters.
-    pub label: Option<String>,
     /// When a permission group ends, as Cloudflare writes it.
     pub eol_at: Option<String>,
-    /// The key of a resource group's scope; without it, its scope is the account, limited to an object of this name.
-    pub scope: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -348,12 +295,6 @@ pub struct SeedAuditLog {
     /// The status that refuses every reading, such as 403.
     #[schemars(range(min = 400, max = 599))]
     pub refused: Option<u16>,
-    /// How long after its change an entry appears.
-    pub delay: Delay,
-    pub cursor: SeedCursor,
-    pub uri: SeedUri,
-    /// Whether `resource.request` is the body as text instead of JSON.
-    pub request_as_text: bool,
     /// The fields that no entry has, as JSON pointers like /actor/email.
     pub omit: Vec<String>,
     /// The fields that have another value in every entry, as JSON pointers.
@@ -371,34 +312,6 @@ pub struct SeedAuditEntry {
     pub by: EditActor,
     /// The change. The group and the person must be in the account.
     pub edit: Edit,
-    /// The fields that this entry does not have.
-    #[serde(default)]
-    pub omit: Vec<String>,
-    /// The fields that have another value in this entry.
-    #[serde(default)]
-    pub set: BTreeMap<String, Value>,
-    /// The complete entry, instead of the usual one.
-    #[serde(default)]
-    pub verbatim: Option<Value>,
-}
-
-/// The place of the next page's cursor in an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SeedCursor {
-    #[default]
-    After,
-    Cursor,
-}
-
-/// The form of a request's URI in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SeedUri {
-    #[default]
-    ClientV4,
-    Path,
-    Host,
 }
 
 /// An entry with its position in the text.

@@ -6,38 +6,36 @@ use std::time::Duration;
 
 use axum::extract::{RawPathParams, Request as HttpRequest};
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER, USER_AGENT};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep};
 
-use super::account::{Account, Request, RequestLog};
+use super::account::{Account, Request};
 use super::answer::{Reply, ray};
-use super::audit::AuditedRequest;
+use super::audit::AuditRecord;
 use super::build::{self, SeedError};
 use super::edit::EditActor;
 use super::fault::{Execution, Fault, FaultPlan};
-use super::members::owner_email;
 use super::request::{Incoming, MAX_BODY};
 use super::routes::{self, Endpoint};
-use super::rules::{FaultRules, Sampler};
-use super::seed::{Access, Delay, RateLimit, RateLimitHeaders, Seed, TokenStatus};
-use super::state::{AccountState, hex};
+use super::rules::{Sampler, fault_by_rule};
+use super::seed::{Access, Delay, RateLimit, Seed, TokenStatus};
+use super::state::{AccountState, hex, now};
+
+/// The maximum number of stored requests, because a sandbox can run for weeks.
+const MOST_REQUESTS: usize = 10_000;
 
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) state: AccountState,
-    pub(crate) rules: FaultRules,
+    /// Its fault rules and `token_settles` are counted down.
+    pub(crate) seed: Seed,
     pub(crate) sampler: Option<Sampler>,
-    pub(crate) log: RequestLog,
+    pub(crate) requests: BTreeMap<u64, Request>,
     /// The number of writes that were answered or cut but not carried out yet.
     pub(crate) unlanded: usize,
-    pub(crate) lag: Duration,
-    seed: Seed,
-    /// The number of requests that are still refused because the token is new.
-    settles: u32,
     limit: RequestLimit,
-    started: Instant,
 }
 
 pub(crate) async fn exchange(
@@ -63,20 +61,25 @@ pub(crate) async fn exchange(
 async fn serve(account: Account, number: u64, incoming: Incoming, plan: FaultPlan) -> Reply {
     wait(plan.latency).await;
     let stall = plan.stall;
-    let reply = match plan.effect {
-        Execution::Later(delay) => {
-            let at_once = account.lock().put_off(number, &incoming, &plan);
-            // The request is carried out even if the client no longer waits.
-            let landing = tokio::spawn(async move {
-                wait(delay).await;
-                account.lock().land(number, &incoming, &plan)
-            });
-            match at_once {
-                Some(reply) => reply,
-                None => landing.await.unwrap_or_else(|_| Reply::nothing()),
-            }
+    let reply = if let Execution::Later(delay) = plan.effect {
+        account.lock().unlanded += 1;
+        let at_once = (!plan.needs_answer()).then(|| {
+            let lost = Reply::ended(plan.ending.as_ref(), incoming.accepts_json(), None);
+            account.lock().deliver(number, lost)
+        });
+        // The request is carried out even if the client no longer waits.
+        let landing = tokio::spawn(async move {
+            wait(delay).await;
+            let mut server = account.lock();
+            server.unlanded -= 1;
+            server.answer(number, &incoming, &plan)
+        });
+        match at_once {
+            Some(reply) => reply,
+            None => landing.await.unwrap_or_else(|_| Reply::nothing()),
         }
-        _ => account.lock().answer(number, &incoming, &plan),
+    } else {
+        account.lock().answer(number, &incoming, &plan)
     };
     wait(stall).await;
     reply
@@ -91,58 +94,30 @@ async fn wait(duration: Duration) {
 impl Server {
     pub(crate) fn new(seed: &Seed) -> Result<Self, SeedError> {
         let state = build::state(seed)?;
-        let mut rules = FaultRules::default();
-        seed.faults.iter().for_each(|rule| rules.push(rule.clone()));
-        Ok(Self {
-            rules,
-            sampler: seed.chance.as_ref().map(|chance| {
-                // Chance chooses among the groups and people of the seed, also after they changed.
-                let groups: BTreeMap<_, _> = state.groups().map(|(id, group)| (id, group.name.clone())).collect();
-                Sampler::new(chance.clone(), groups, seed.addresses())
-            }),
-            state,
-            log: RequestLog::default(),
-            unlanded: 0,
-            settles: seed.token_settles,
-            limit: RequestLimit::new(seed.rate_limit, seed.rate_limit_headers),
-            lag: seed.lag.0,
-            seed: seed.clone(),
-            started: Instant::now(),
-        })
+        let sampler = seed.chance.clone().map(|chance| Sampler::new(chance, &state)).transpose()?;
+        let limit = RequestLimit::new(seed.rate_limit);
+        Ok(Self { state, seed: seed.clone(), sampler, requests: BTreeMap::new(), unlanded: 0, limit })
     }
 
     /// The number of a request, the headers about the rate limit, and what happens to the request if it is admitted.
-    fn arrival(&mut self, incoming: &Incoming) -> (u64, Vec<(HeaderName, String)>, Result<FaultPlan, Reply>) {
+    fn arrival(&mut self, incoming: &Incoming) -> (u64, [(HeaderName, String); 2], Result<FaultPlan, Reply>) {
         let (admitted, allowance) = self.limit.count(incoming.request.arrived);
         let fault = if admitted.is_ok() { self.fault(incoming) } else { None };
-        let number = self.log.arrived(Request { fault: fault.clone(), ..incoming.request.clone() });
-        self.state.history.arrived(number);
+        self.state.arrived += 1;
+        let number = self.state.arrived;
+        self.requests.insert(number, Request { number, fault: fault.clone(), ..incoming.request.clone() });
+        if self.requests.len() > MOST_REQUESTS {
+            self.requests.pop_first();
+        }
         (number, allowance, admitted.map(|()| FaultPlan::new(fault)))
     }
 
     /// The fault of a request: by rule, or else by chance.
     fn fault(&mut self, incoming: &Incoming) -> Option<Fault> {
         // Chance counts every request, so that rules do not shift the faults by chance.
-        let by_rule = self.rules.choose(incoming, &self.state);
-        let sampler = self.sampler.as_mut();
-        let Request { operation, group, .. } = incoming.request;
-        let by_chance = sampler.and_then(|sampler| sampler.choose(&incoming.text(), operation, group));
+        let by_rule = fault_by_rule(&mut self.seed.faults, incoming, &self.state);
+        let by_chance = self.sampler.as_mut().and_then(|sampler| sampler.choose(incoming));
         by_rule.or(by_chance)
-    }
-
-    /// Schedules a request for later. Returns the immediate answer, if there is one.
-    fn put_off(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Option<Reply> {
-        self.unlanded += 1;
-        let at_once = !plan.needs_answer();
-        at_once.then(|| self.deliver(number, Reply::ended(plan.ending.as_ref(), incoming.accepts_json(), None)))
-    }
-
-    /// Carries out a scheduled request. Its answer counts if there was no immediate answer.
-    fn land(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Reply {
-        self.unlanded = self.unlanded.saturating_sub(1);
-        let answer = self.carry_out(number, incoming, plan);
-        let reply = Reply::ended(plan.ending.as_ref(), incoming.accepts_json(), Some(answer));
-        if plan.needs_answer() { self.deliver(number, reply) } else { reply }
     }
 
     fn answer(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Reply {
@@ -153,8 +128,13 @@ impl Server {
         self.deliver(number, reply)
     }
 
+    /// Stores what the client receives. Only the first answer to a request reaches it.
     fn deliver(&mut self, number: u64, reply: Reply) -> Reply {
-        self.log.answered(number, reply.status(), reply.shown());
+        if let Some(request) = self.requests.get_mut(&number).filter(|request| request.answered.is_none()) {
+            request.answered = Some(Instant::now());
+            request.status_sent = reply.status();
+            request.shown = reply.shown();
+        }
         reply
     }
 
@@ -163,9 +143,10 @@ impl Server {
         for edit in &plan.before {
             self.state.edit(edit);
         }
-        let result = self.route(number, incoming, plan);
-        let (Ok(mut reply) | Err(mut reply)) = result;
-        self.log.carried_out(number, reply.effect);
+        let (Ok(mut reply) | Err(mut reply)) = self.route(number, incoming, plan);
+        if let Some(request) = self.requests.get_mut(&number) {
+            request.effect = reply.effect;
+        }
         if self.seed.result_info == Some(false) {
             reply.alter(&Fault::OmitResultInfo);
         }
@@ -178,16 +159,16 @@ impl Server {
 
     fn route(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Result<Reply, Reply> {
         let (operation, _) = incoming.operation.clone()?;
-        self.check_credentials(&incoming.headers, operation)?;
+        self.check_credentials(incoming, operation)?;
         if let (Execution::Claimed(claim), true) = (plan.effect, operation.writes()) {
             return routes::claimed(&self.state, &self.seed, incoming, claim);
         }
-        let lag = self.lag.max(plan.lag);
-        let as_of = (!lag.is_zero()).then(|| Instant::now().checked_sub(lag).unwrap_or(self.started));
+        let as_of = Instant::now().checked_sub(self.seed.lag.0.max(plan.lag));
         let cap = [self.seed.page_size_cap, plan.clamp].into_iter().flatten().min();
-        self.state.history.attribute(Some(number));
+        let cap = cap.map_or(usize::MAX, |cap| cap.get() as usize);
+        self.state.request = Some(number);
         let result = routes::carry_out(&mut self.state, &self.seed, incoming, cap, as_of);
-        self.state.history.attribute(None);
+        self.state.request = None;
         if result.is_ok() && operation.writes() {
             self.audit(number, incoming);
         }
@@ -196,49 +177,38 @@ impl Server {
 
     fn audit(&mut self, number: u64, incoming: &Incoming) {
         let Request { method, path, group, .. } = &incoming.request;
-        let method = match method.as_str() {
-            "POST" => "POST",
-            "PUT" => "PUT",
-            _ => "DELETE",
-        };
         // After /client/v4/accounts/ID.
         let path = path.splitn(6, '/').nth(5).unwrap_or_default();
-        let request = AuditedRequest {
-            method,
+        let record = AuditRecord {
+            by: self.actor(incoming.header("x-auth-key").is_some()),
+            method: method.clone(),
             group: *group,
             path: format!("/{path}"),
             body: incoming.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default(),
             ray: Some(ray(number)),
             user_agent: incoming.header(USER_AGENT).map(String::from),
         };
-        let by = self.actor(incoming.header("x-auth-key").is_some());
-        self.state.audit(by, request);
+        self.state.record_request(self.state.clock.unwrap_or_else(now), record);
     }
 
     /// The client as the audit log shows it.
     fn actor(&self, by_key: bool) -> EditActor {
         let owner = self.state.token_owner.and_then(|id| Some((id, self.state.person(id)?)));
-        let name = self.seed.token_name.clone();
-        let token_name = (!by_key).then(|| name.unwrap_or_else(|| "the token of the sandbox".into()));
         EditActor {
             id: owner.and_then(|(id, person)| person.user_id(id)),
-            email: owner.map(|(_, person)| owner_email(&self.seed, person)),
+            email: owner.map(|(_, person)| person.user_email.to_string()),
             context: Some(if by_key { "api_key" } else { "api_token" }.into()),
-            token_id: token_name.is_some().then(|| hex("token", "the token")),
-            token_name,
+            token_id: (!by_key).then(|| hex("token", "the token")),
+            token_name: (!by_key).then(|| "the token of the sandbox".into()),
             kind: Some(if owner.is_some() { "user" } else { "account" }.into()),
         }
     }
-}
 
-/// The live API's limit, which answers report if the seed sets none.
-const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };
-
-impl Server {
-    fn check_credentials(&mut self, headers: &HeaderMap, operation: Endpoint) -> Result<(), Reply> {
-        let known = knows(&self.seed, headers)?;
+    fn check_credentials(&mut self, incoming: &Incoming, operation: Endpoint) -> Result<(), Reply> {
+        let secret = secret(incoming)?;
+        let known = self.seed.token.as_ref().is_none_or(|token| token.expose_secret() == secret);
         if !known || self.state.token_revoked {
-            return Err(if headers.contains_key(AUTHORIZATION) {
+            return Err(if incoming.headers.contains_key(AUTHORIZATION) {
                 Reply::unauthorized()
             } else {
                 Reply::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email")
@@ -247,8 +217,8 @@ impl Server {
         if self.seed.token_status != TokenStatus::Active && operation != Endpoint::VerifyToken {
             return Err(Reply::unauthorized());
         }
-        let is_new = self.settles > 0;
-        self.settles = self.settles.saturating_sub(1);
+        let is_new = self.seed.token_settles > 0;
+        self.seed.token_settles = self.seed.token_settles.saturating_sub(1);
         if is_new || (operation.writes() && self.seed.token_access == Access::Read) {
             return Err(Reply::forbidden(10000, "Authentication error"));
         }
@@ -256,85 +226,68 @@ impl Server {
     }
 }
 
-fn knows(seed: &Seed, headers: &HeaderMap) -> Result<bool, Reply> {
+/// The token or the key of a request.
+fn secret(incoming: &Incoming) -> Result<&str, Reply> {
     let is_word = |text: &&str| !text.is_empty() && !text.contains(' ');
-    let word = |value: &HeaderValue| value.to_str().ok().filter(is_word).map(String::from);
-    let bearer = |value: &HeaderValue| {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        Some(token).filter(|token| scheme.eq_ignore_ascii_case("bearer") && is_word(token)).map(String::from)
-    };
-    let secret = match (headers.get(AUTHORIZATION), headers.get("x-auth-email"), headers.get("x-auth-key")) {
-        (Some(value), _, _) => bearer(value),
-        (None, Some(email), Some(key)) => word(email).and_then(|_| word(key)),
+    let [token, email, key] = ["authorization", "x-auth-email", "x-auth-key"].map(|name| incoming.header(name));
+    let secret = match (token, email, key) {
         (None, None, None) => {
             let message = "Missing X-Auth-Key, X-Auth-Email or Authorization headers";
             return Err(Reply::bad_request(9106, message));
         }
-        _ => None,
+        (Some(value), _, _) => {
+            let parts = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+            parts.map(|(_, token)| token)
+        }
+        (None, email, key) => email.filter(is_word).and(key),
     };
-    let secret = secret.ok_or_else(|| Reply::bad_request(6003, "Invalid request headers"))?;
-    Ok(seed.token.as_ref().is_none_or(|token| token.expose_secret() == secret))
+    secret.filter(is_word).ok_or_else(|| Reply::bad_request(6003, "Invalid request headers"))
 }
 
 #[derive(Debug)]
 struct RequestLimit {
     limit: RateLimit,
-    spelling: RateLimitHeaders,
     enforced: bool,
     ends: Option<Instant>,
     spent: u32,
 }
 
 impl RequestLimit {
-    fn new(limit: Option<RateLimit>, spelling: RateLimitHeaders) -> Self {
+    fn new(limit: Option<RateLimit>) -> Self {
+        // Without a limit in the seed, answers report the limit of the live API, which nothing uses up.
+        let usual = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };
         let enforced = limit.is_some();
-        let limit = limit.unwrap_or(USUAL);
-        Self { limit, spelling, enforced, ends: None, spent: limit.spent }
+        let limit = limit.unwrap_or(usual);
+        Self { limit, enforced, ends: None, spent: limit.spent }
     }
 
     /// Whether a request is admitted, and the headers of its answer.
-    fn count(&mut self, now: Instant) -> (Result<(), Reply>, Vec<(HeaderName, String)>) {
+    fn count(&mut self, now: Instant) -> (Result<(), Reply>, [(HeaderName, String); 2]) {
         let RateLimit { requests, window, .. } = self.limit;
-        if !self.enforced {
-            return (Ok(()), self.headers(window.0));
-        }
-        let ends = match self.ends {
-            Some(ends) if now < ends => ends,
-            over => {
+        let mut left = window.0;
+        if self.enforced {
+            if self.ends.is_some_and(|ends| ends <= now) {
                 // The seed's spent requests count only in the first window.
-                if over.is_some() {
-                    self.spent = 0;
-                }
-                window.after(now)
+                (self.ends, self.spent) = (None, 0);
             }
-        };
-        self.ends = Some(ends);
-        let left = ends.saturating_duration_since(now);
-        if self.spent >= requests {
+            left = self.ends.get_or_insert_with(|| window.after(now)).saturating_duration_since(now);
+        }
+        let reset = whole_seconds(left);
+        let admitted = if self.spent < requests {
+            self.spent += u32::from(self.enforced);
+            Ok(())
+        } else {
             let message = "Please wait and consider throttling your request speed";
             let refusal = Reply::error(StatusCode::TOO_MANY_REQUESTS, 971, message);
-            return (Err(refusal.with_header(RETRY_AFTER, whole_seconds(left).to_string())), self.headers(left));
-        }
-        self.spent += 1;
-        (Ok(()), self.headers(left))
-    }
-
-    fn headers(&self, left: Duration) -> Vec<(HeaderName, String)> {
-        use RateLimitHeaders as H;
-        let RateLimit { requests, window, .. } = self.limit;
-        let (remaining, reset) = (requests.saturating_sub(self.spent), whole_seconds(left));
-        let mut headers = Vec::new();
-        let mut add = |name, value| headers.push((HeaderName::from_static(name), value));
-        if matches!(self.spelling, H::Ratelimit | H::Both) {
-            add("ratelimit", format!("\"default\";r={remaining};t={reset}"));
-            add("ratelimit-policy", format!("\"default\";q={requests};w={}", whole_seconds(window.0)));
-        }
-        if matches!(self.spelling, H::XRatelimit | H::Both) {
-            add("x-ratelimit-limit", requests.to_string());
-            add("x-ratelimit-remaining", remaining.to_string());
-            add("x-ratelimit-reset", reset.to_string());
-        }
-        headers
+            Err(refusal.with_header(RETRY_AFTER, reset.to_string()))
+        };
+        let remaining = requests.saturating_sub(self.spent);
+        let window = whole_seconds(window.0);
+        let headers = [
+            ("ratelimit", format!("\"default\";r={remaining};t={reset}")),
+            ("ratelimit-policy", format!("\"default\";q={requests};w={window}")),
+        ];
+        (admitted, headers.map(|(name, value)| (HeaderName::from_static(name), value)))
     }
 }
 
@@ -350,10 +303,21 @@ mod tests {
     #[test]
     fn a_new_window_lets_requests_in_again() {
         let limit = RateLimit { requests: 2, window: Delay(Duration::from_secs(4)), spent: 1 };
-        let mut limiter = RequestLimit::new(Some(limit), RateLimitHeaders::default());
+        let mut limiter = RequestLimit::new(Some(limit));
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let admitted = [0, 1, 3, 4, 5, 6].map(|seconds| limiter.count(at(seconds)).0.is_ok());
         assert_eq!(admitted, [true, false, false, true, true, false]);
+    }
+
+    #[test]
+    fn the_latest_requests_are_remembered() {
+        let mut server = Server::new(&Seed::default()).unwrap();
+        let (head, ()) = axum::http::Request::new(()).into_parts();
+        let incoming = Incoming::new(head, None, None, None);
+        let last = (0..=MOST_REQUESTS).map(|_| server.arrival(&incoming).0).last();
+        server.deliver(1, Reply::nothing());
+        let numbers: Vec<u64> = server.requests.keys().copied().collect();
+        assert_eq!((numbers.len(), numbers.first(), numbers.last().copied()), (MOST_REQUESTS, Some(&2), last));
     }
 }

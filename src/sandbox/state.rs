@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::account::History;
-use super::audit::{AuditLog, AuditRecord, AuditedRequest};
-use super::edit::EditActor;
+use super::account::MembershipChange;
+use super::answer::Reply;
+use super::audit::{AuditPlace, AuditRecord};
 use super::groups::{Catalog, PolicyBody};
-use super::seed::{Delay, Invitation, MemberOrder, SeedGroup, SeedPerson};
+use super::seed::{Invitation, MemberOrder, SeedGroup, SeedPerson};
 use crate::model::{Email, GroupId, MemberId};
 
 /// A person of the seed, with the addresses that can change.
@@ -32,9 +32,7 @@ impl StoredPerson {
 
     /// The user's id. There is none until the invitation is accepted.
     pub(crate) fn user_id(&self, member: MemberId) -> Option<String> {
-        let id =
-            || self.seed.user_id.clone().map(|id| id.to_lowercase()).unwrap_or_else(|| hex("user", member.as_str()));
-        (self.seed.status == Invitation::Accepted).then(id)
+        (self.seed.status == Invitation::Accepted).then(|| hex("user", member.as_str()))
     }
 }
 
@@ -45,42 +43,22 @@ pub(crate) struct StoredGroup {
     pub(crate) created_on: Timestamp,
     pub(crate) modified_on: Timestamp,
     pub(crate) policies: Vec<PolicyBody>,
-    /// How many more requests to the members are answered with 404.
-    pub(crate) settling: u32,
-    pub(crate) settles_at: Option<Instant>,
     pub(crate) members: BTreeMap<MemberId, Timestamp>,
+    /// Its `settling` is counted down.
     pub(crate) seed: SeedGroup,
-    sorted: Option<Arc<[MemberId]>>,
 }
 
 impl StoredGroup {
-    pub(crate) fn new(name: String, created_on: Timestamp, seed: SeedGroup) -> Self {
-        Self { name, created_on, modified_on: created_on, seed, ..Self::default() }
-    }
-
-    pub(crate) fn has(&self, member: MemberId) -> bool {
-        self.members.contains_key(&member)
+    /// The API does not change a group that SCIM manages.
+    pub(crate) fn check_writable(&self) -> Result<(), Reply> {
+        let message = "the user group is synchronized by SCIM and cannot be changed or deleted here";
+        if self.seed.scim { Err(Reply::bad_request(400, message)) } else { Ok(()) }
     }
 }
 
 /// The present time in whole seconds, as the API writes it.
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
-}
-
-fn by_email(
-    people: &BTreeMap<MemberId, StoredPerson>,
-    order: MemberOrder,
-    members: impl Iterator<Item = MemberId>,
-) -> Arc<[MemberId]> {
-    let mut sorted: Vec<MemberId> = members.collect();
-    let address = |id: &MemberId| people.get(id).and_then(|person| Some(person.group_email.as_ref()?.folded()));
-    match order {
-        MemberOrder::Address => sorted.sort_by_cached_key(address),
-        MemberOrder::LocalPart => sorted.sort_by_cached_key(|id| address(id).and_then(|email| email.split('@').next())),
-        MemberOrder::Id => {}
-    }
-    sorted.into()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,13 +78,18 @@ pub(crate) struct AccountState {
     /// A cache. It is emptied when people change.
     sorted_people: BTreeMap<(PersonOrder, Option<Invitation>), Arc<[MemberId]>>,
     pub(crate) catalog: Catalog,
-    pub(crate) audit: AuditLog,
-    /// How long the members of a group that is created cannot be reached: in requests, and in time.
-    pub(crate) settling: (u32, Delay),
+    pub(crate) audit_log: BTreeMap<AuditPlace, AuditRecord>,
+    /// How many requests to the members of a group that is created are answered with 404.
+    pub(crate) new_groups_settle: u32,
     pub(crate) token_owner: Option<MemberId>,
     pub(crate) member_order: MemberOrder,
     pub(crate) token_revoked: bool,
-    pub(crate) history: History,
+    /// All changes of memberships, in order.
+    pub(crate) history: Vec<MembershipChange>,
+    /// The request that is carried out; `None` while another actor changes the account.
+    pub(crate) request: Option<u64>,
+    /// The number of requests that have arrived.
+    pub(crate) arrived: u64,
     /// The time of the last change, and one second later at each; `None` for the real time.
     pub(crate) clock: Option<Timestamp>,
     /// The number of ids created for groups and policies.
@@ -118,14 +101,6 @@ impl AccountState {
         self.people.get(&id)
     }
 
-    pub(crate) fn group(&self, id: GroupId) -> Option<&StoredGroup> {
-        self.groups.get(&id)
-    }
-
-    pub(crate) fn groups(&self) -> impl Iterator<Item = (GroupId, &StoredGroup)> {
-        self.groups.iter().map(|(id, group)| (*id, group))
-    }
-
     pub(crate) fn group_named(&self, name: &str) -> Option<GroupId> {
         self.groups.iter().find(|(_, group)| group.name == name).map(|(id, _)| *id)
     }
@@ -135,30 +110,39 @@ impl AccountState {
         who.parse().ok().and_then(|email| self.person_with(&email)).or_else(by_id)
     }
 
+    /// All addresses of people, in lower case and in order.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.by_email.keys().cloned().collect()
+    }
+
     pub(crate) fn person_with(&self, email: &Email) -> Option<MemberId> {
         self.by_email.get(email.folded()).copied()
     }
 
-    /// The group's members by address. Members without an address come first.
-    pub(crate) fn members_by_email(&mut self, id: GroupId) -> Arc<[MemberId]> {
-        let (people, order) = (&self.people, self.member_order);
-        let Some(group) = self.groups.get_mut(&id) else { return Arc::new([]) };
-        let members = &group.members;
-        Arc::clone(group.sorted.get_or_insert_with(|| by_email(people, order, members.keys().copied())))
-    }
-
-    /// The group's members at an instant, with the time each was added.
-    pub(crate) fn members_at(&self, id: GroupId, at: Instant) -> BTreeMap<MemberId, Timestamp> {
-        let now = self.groups.get(&id).map(|group| group.members.clone()).unwrap_or_default();
-        self.history.members_at(id, now, at)
-    }
-
-    pub(crate) fn members_by_email_at(&mut self, id: GroupId, at: Instant) -> Arc<[MemberId]> {
-        if self.history.changed_since(id, at) {
-            by_email(&self.people, self.member_order, self.members_at(id, at).into_keys())
-        } else {
-            self.members_by_email(id)
+    /// The group's members at an instant, with the time each was added; `None` is before every change.
+    pub(crate) fn members_at(&self, id: GroupId, at: Option<Instant>) -> BTreeMap<MemberId, Timestamp> {
+        let mut members = self.groups.get(&id).map(|group| group.members.clone()).unwrap_or_default();
+        let later = self.history.iter().rev().take_while(|change| at.is_none_or(|at| change.at > at));
+        for change in later.filter(|change| change.group == id) {
+            if change.joined {
+                members.remove(&change.member);
+            } else {
+                members.insert(change.member, change.since);
+            }
         }
+        members
+    }
+
+    /// The ids in the order of lists. Members without an address come first.
+    pub(crate) fn sorted(&self, members: &BTreeMap<MemberId, Timestamp>) -> Vec<MemberId> {
+        let mut sorted: Vec<MemberId> = members.keys().copied().collect();
+        let address = |id: &MemberId| Some(self.person(*id)?.group_email.as_ref()?.folded());
+        match self.member_order {
+            MemberOrder::Address => sorted.sort_by_cached_key(address),
+            MemberOrder::LocalPart => sorted.sort_by_cached_key(|id| address(id)?.split('@').next()),
+            MemberOrder::Id => {}
+        }
+        sorted
     }
 
     /// The account's members with this status, or all, in this order.
@@ -190,20 +174,28 @@ impl AccountState {
     /// Replaces the group's members; returns whether that changed anything. Members who stay keep the time they were
     /// added.
     pub(crate) fn set_members(&mut self, id: GroupId, wanted: &BTreeSet<MemberId>) -> bool {
-        let unchanged =
-            |group: &StoredGroup| group.members.len() == wanted.len() && wanted.iter().all(|id| group.has(*id));
-        if self.groups.get(&id).is_none_or(unchanged) {
+        if self.groups.get(&id).is_none_or(|group| group.members.keys().eq(wanted)) {
             return false;
         }
         let now = self.tick();
         let Some(group) = self.groups.get_mut(&id) else { return false };
         let since = |member: &MemberId| (*member, group.members.get(member).copied().unwrap_or(now));
-        let members: BTreeMap<MemberId, Timestamp> = wanted.iter().map(since).collect();
-        self.history.record(id, &group.members, &members);
-        group.members = members;
+        let members = wanted.iter().map(since).collect();
+        let before = std::mem::replace(&mut group.members, members);
         group.modified_on = now;
-        group.sorted = None;
+        self.record_changes(id, &before);
         true
+    }
+
+    /// Records how the members of a group differ from those before. A group that was deleted has none.
+    fn record_changes(&mut self, group: GroupId, before: &BTreeMap<MemberId, Timestamp>) {
+        let none = BTreeMap::new();
+        let now = self.groups.get(&group).map_or(&none, |group| &group.members);
+        let left = before.iter().filter(|(id, _)| !now.contains_key(id)).map(|(id, since)| (*id, *since, false));
+        let joined = now.iter().filter(|(id, _)| !before.contains_key(id)).map(|(id, since)| (*id, *since, true));
+        let (request, after, at) = (self.request, self.arrived, Instant::now());
+        let change = |(member, since, joined)| MembershipChange { group, member, joined, since, request, after, at };
+        self.history.extend(left.chain(joined).map(change));
     }
 
     pub(crate) fn add_members(&mut self, id: GroupId, added: &BTreeSet<MemberId>) -> bool {
@@ -224,10 +216,15 @@ impl AccountState {
         self.created += 1;
         // The number makes the id differ from that of a former group of the same name.
         let id = derive("new group", &format!("{} {name}", self.created));
-        let mut group = StoredGroup::new(name.into(), self.tick(), SeedGroup::default());
-        group.settling = self.settling.0;
-        group.settles_at = Some(self.settling.1.after(Instant::now()));
-        group.policies = self.stored(policies, &[]);
+        let now = self.tick();
+        let group = StoredGroup {
+            name: name.into(),
+            created_on: now,
+            modified_on: now,
+            policies: self.stored(policies, &[]),
+            members: BTreeMap::new(),
+            seed: SeedGroup { settling: self.new_groups_settle, ..SeedGroup::default() },
+        };
         self.groups.insert(id, group);
         id
     }
@@ -240,19 +237,12 @@ impl AccountState {
         policies.into_iter().map(|policy| policy.into_stored(before, &mut new_id)).collect()
     }
 
-    pub(crate) fn rename_group(&mut self, id: GroupId, name: &str) -> bool {
-        self.update_group(id, Some(name), None)
-    }
-
     /// Changes a group's name, policies, or both; returns whether that changed anything.
     pub(crate) fn update_group(&mut self, id: GroupId, name: Option<&str>, policies: Option<Vec<PolicyBody>>) -> bool {
         let Some(group) = self.groups.get(&id) else { return false };
         let before = group.policies.clone();
         let name = name.unwrap_or(&group.name).to_owned();
-        let policies = match policies {
-            Some(policies) => self.stored(policies, &before),
-            None => before.clone(),
-        };
+        let policies = policies.map_or_else(|| before.clone(), |policies| self.stored(policies, &before));
         if self.groups.get(&id).is_none_or(|group| group.name == name && before == policies) {
             return false;
         }
@@ -264,7 +254,7 @@ impl AccountState {
 
     pub(crate) fn delete_group(&mut self, id: GroupId) -> bool {
         let Some(group) = self.groups.remove(&id) else { return false };
-        self.history.record(id, &group.members, &BTreeMap::new());
+        self.record_changes(id, &group.members);
         true
     }
 
@@ -286,6 +276,10 @@ impl AccountState {
         })
     }
 
+    pub(crate) fn record_request(&mut self, time: Timestamp, record: AuditRecord) {
+        self.audit_log.insert((time, self.audit_log.len()), record);
+    }
+
     pub(crate) fn insert_person(&mut self, id: MemberId, person: StoredPerson) {
         self.by_email.insert(person.email.folded().to_owned(), id);
         self.people.insert(id, person);
@@ -297,8 +291,7 @@ impl AccountState {
         let Some(person) = self.people.remove(&id) else { return false };
         self.by_email.remove(person.email.folded());
         self.sorted_people.clear();
-        let in_groups: Vec<GroupId> = self.groups().filter(|(_, group)| group.has(id)).map(|(id, _)| id).collect();
-        for group in in_groups {
+        for group in self.groups.keys().copied().collect::<Vec<_>>() {
             self.remove_member(group, id);
         }
         true
@@ -316,13 +309,7 @@ impl AccountState {
         *person = StoredPerson { policies, ..StoredPerson::new(email.clone(), person.seed.clone()) };
         self.by_email.insert(email.folded().to_owned(), id);
         self.sorted_people.clear();
-        self.groups.values_mut().for_each(|group| group.sorted = None);
         true
-    }
-
-    pub(crate) fn audit(&mut self, by: EditActor, request: AuditedRequest) {
-        let time = self.clock.unwrap_or_else(now);
-        self.audit.record(AuditRecord { time, by, request, given: None });
     }
 }
 

@@ -45,7 +45,7 @@ fn invalid_seed_is_reported_with_place() {
     assert_snapshot!(world.run("plan --sandbox seed.yaml"), @"
     exit 65
     -- stderr
-    error: seed.yaml:4:5: unknown field `member`, expected one of id, scim, external_id, nameless, members, policies, created_on, status, policy_invalid, settling, settling_for
+    error: seed.yaml:4:5: unknown field `member`, expected one of id, scim, external_id, nameless, members, policies, created_on, status, policy_invalid, settling
       4 |     member: [alice@example.com]
     ");
     assert_snapshot!(world.run("plan --sandbox missing.yaml"), @"

@@ -85,34 +85,29 @@ async fn edits_in_faults_can_have_an_actor() {
 
 #[tokio::test]
 async fn the_log_is_read_page_by_page() {
-    for (cursor, pointer) in [("after", "/result_info/cursors/after"), ("cursor", "/result_info/cursor")] {
-        let given = given_yaml(&format!(
-            "clock: 2026-11-20T14:00:00Z\naudit_log: {{ cursor: {cursor} }}\ngroups: {{ Admins: {{ members: [bob@example.com] }} }}"
-        ))
-        .await;
-        for n in 0..7 {
-            given.account.edit(&Edit::add("Admins", &format!("p{n}@example.com")).by(EditActor::token("t")));
-        }
-        for direction in ["asc", "desc"] {
-            let (mut times, mut next, mut pages) = (Vec::new(), String::new(), 0);
-            loop {
-                let query = format!("{EVER}&limit=3&direction={direction}{next}");
-                let got = given.get(&path(&query)).await.json();
-                let page = got["result"].as_array().unwrap();
-                times.extend(page.iter().map(|entry| entry["action"]["time"].as_str().unwrap().to_owned()));
-                pages += 1;
-                match got.pointer(pointer) {
-                    Some(cursor) => next = format!("&cursor={}", cursor.as_str().unwrap()),
-                    None => break,
-                }
+    let given = given(at("2026-11-20T14:00:00Z")).await;
+    for n in 0..7 {
+        given.account.edit(&Edit::add("Admins", &format!("p{n}@example.com")).by(EditActor::token("t")));
+    }
+    for direction in ["asc", "desc"] {
+        let (mut times, mut next, mut pages) = (Vec::new(), String::new(), 0);
+        loop {
+            let query = format!("{EVER}&limit=3&direction={direction}{next}");
+            let got = given.get(&path(&query)).await.json();
+            let page = got["result"].as_array().unwrap();
+            times.extend(page.iter().map(|entry| entry["action"]["time"].as_str().unwrap().to_owned()));
+            pages += 1;
+            match got.pointer("/result_info/cursors/after") {
+                Some(cursor) => next = format!("&cursor={}", cursor.as_str().unwrap()),
+                None => break,
             }
-            let mut sorted = times.clone();
-            sorted.sort_unstable();
-            sorted.dedup();
-            assert_eq!((pages, sorted.len()), (3, 7), "{times:?}");
-            let ascending = times == sorted;
-            assert_eq!(ascending, direction == "asc");
         }
+        let mut sorted = times.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!((pages, sorted.len()), (3, 7), "{times:?}");
+        let ascending = times == sorted;
+        assert_eq!(ascending, direction == "asc");
     }
 }
 
@@ -146,17 +141,15 @@ async fn the_log_is_read_between_two_times() {
 #[tokio::test]
 async fn seed_has_earlier_log_entries() {
     let given = given_yaml(
-        "groups: { Admins: { members: [{ email: mallory@example.com, since: 2026-11-20T14:02:00Z }] } }\naudit_log:\n  uri: host\n  request_as_text: true\n  omit: [/raw/user_agent]\n  set: { /account: gone }\n  entries:\n    - time: 2026-11-20T14:02:00Z\n      by: { email: dana@example.com, context: dash }\n      edit: { add: { group: Admins, member: mallory@example.com } }\n      set: { /actor/email: 7 }\n    - time: 2026-11-20T14:03:00Z\n      edit: { add: { group: Admins, member: mallory@example.com } }\n      verbatim: [odd]\n",
+        "groups: { Admins: { members: [{ email: mallory@example.com, since: 2026-11-20T14:02:00Z }] } }\naudit_log:\n  omit: [/raw/user_agent]\n  set: { /account: gone, /actor/email: 7 }\n  entries:\n    - time: 2026-11-20T14:02:00Z\n      by: { email: dana@example.com, context: dash }\n      edit: { add: { group: Admins, member: mallory@example.com } }\n",
     )
     .await;
     let log = entries(&given, EVER).await;
-    assert_eq!(log[0], json!(["odd"]));
-    let entry = &log[1];
-    assert_eq!((&entry["account"], &entry["actor"]), (&json!("gone"), &json!({ "email": 7, "context": "dash" })));
+    let entry = &log[0];
+    assert_eq!((log.len(), &entry["account"]), (1, &json!("gone")));
+    assert_eq!((&entry["actor"], &entry["raw"]["method"]), (&json!({ "email": 7, "context": "dash" }), &json!("POST")));
     assert!(entry["raw"].get("user_agent").is_none());
-    assert_eq!(entry["raw"]["uri"], format!("https://api.cloudflare.com/client/v4{}", given.members("Admins", "")));
-    let body = entry["resource"]["request"].as_str().unwrap();
-    assert_eq!(serde_json::from_str::<Value>(body).unwrap(), given.body(&["mallory@example.com"]));
+    assert_eq!(entry["resource"]["request"], given.body(&["mallory@example.com"]));
     let odd = Seed::parse(
         "seed.yaml".as_ref(),
         "audit_log: { entries: [{ time: 2026-11-20T14:02:00Z, edit: { delete_group: Nowhere } }] }",
@@ -165,10 +158,7 @@ async fn seed_has_earlier_log_entries() {
 }
 
 #[tokio::test]
-async fn log_entries_can_be_late_or_refused() {
-    let late = given_yaml("audit_log: { delay: 1h }\ngroups: { Admins: {} }").await;
-    assert!(late.account.edit(&Edit::add("Admins", "p@example.com").by(EditActor::token("t"))));
-    assert!(entries(&late, EVER).await.is_empty());
+async fn the_log_can_be_refused() {
     let refused = given_yaml("audit_log: { refused: 403 }").await;
     assert_eq!(refused.get(&path(EVER)).await.refusal(), (403, 10000));
 }

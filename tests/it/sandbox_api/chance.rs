@@ -57,18 +57,6 @@ async fn repeated_request_succeeds() {
 }
 
 #[tokio::test]
-async fn faults_can_be_limited_in_all() {
-    let chance =
-        Chance { rate_limited: Share::percent(100), limit: Some(3), retry_after: Some(0), ..Chance::default() };
-    let given = given(Seed { chance: Some(chance), ..small() }).await;
-    let mut refused = 0;
-    for page in 1..=10 {
-        refused += u32::from(given.get(&given.groups(&format!("?page={page}"))).await.status.as_u16() == 429);
-    }
-    assert_eq!(refused, 3);
-}
-
-#[tokio::test]
 async fn faults_without_probability_never_happen() {
     let given = given(Seed { chance: Some(Chance::default()), ..small() }).await;
     for page in 1..=50 {

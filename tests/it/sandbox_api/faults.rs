@@ -220,14 +220,3 @@ async fn edge_errors_follow_the_accept_header() {
     assert_eq!((&problem["status"], &problem["cloudflare_error"]), (&json!(522), &json!(true)));
     assert!(["type", "title", "detail"].iter().all(|field| problem[field].is_string()));
 }
-
-#[tokio::test]
-async fn an_error_can_carry_more_than_a_code() {
-    let given = given_yaml(
-        "faults: [{ do: { respond: { status: 403, code: 10000, message: No, documentation_url: 'https://example.com/', pointer: /name } } }]",
-    )
-    .await;
-    let error = given.get("/user").await.json()["errors"][0].clone();
-    let expected = json!({ "code": 10000, "message": "No", "documentation_url": "https://example.com/", "source": { "pointer": "/name" } });
-    assert_eq!(error, expected);
-}

@@ -95,16 +95,3 @@ async fn rate_limited_request_has_no_other_fault() {
     assert_eq!(given.account.requests()[1].fault, None);
     assert!(given.account.group_id("Admins").is_some());
 }
-
-#[tokio::test]
-async fn the_rate_limit_has_two_spellings() {
-    for (spelling, old, new) in
-        [("ratelimit", false, true), ("x_ratelimit", true, false), ("both", true, true), ("none", false, false)]
-    {
-        let given = given_yaml(&format!("rate_limit_headers: {spelling}")).await;
-        let headers = given.get(&given.groups("")).await.headers;
-        assert_eq!(headers.contains_key("ratelimit") && headers.contains_key("ratelimit-policy"), new, "{spelling}");
-        assert_eq!(headers.get("x-ratelimit-remaining").is_some_and(|left| left == "1200"), old, "{spelling}");
-        assert_eq!(headers.contains_key("x-ratelimit-limit") && headers.contains_key("x-ratelimit-reset"), old);
-    }
-}

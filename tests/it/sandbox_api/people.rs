@@ -93,32 +93,11 @@ async fn freed_address_can_be_reused() {
 }
 
 #[tokio::test]
-async fn one_account_member_can_be_read() {
-    let given = given_yaml("people: [{ email: a@example.com, two_factor: true }]").await;
-    let got = given.get(&path(&format!("/{}", given.id("a@example.com")))).await.json();
-    assert_eq!(got["result"], given.get(&path("")).await.json()["result"][0]);
-    assert_eq!(got["result"]["user"]["two_factor_authentication_enabled"], true);
-    assert_eq!(given.get(&path(&format!("/{}", "0".repeat(32)))).await.refusal(), (404, 404));
-    assert_eq!(given.get(&path("/me")).await.refusal(), (400, 7003));
-}
-
-#[tokio::test]
 async fn two_factor_can_be_on_off_or_missing() {
     let given = given_yaml("people: [a@example.com, { email: b@example.com, two_factor: null }]").await;
     let got = given.get(&path("")).await.json();
     assert_eq!(got["result"][0]["user"]["two_factor_authentication_enabled"], false);
     assert!(got["result"][1]["user"].get("two_factor_authentication_enabled").is_none());
-}
-
-#[tokio::test]
-async fn sandbox_token_user_is_matched_by_user_id() {
-    let given = given_yaml(
-        "token_owner: a@example.com\ntoken_owner_email: login@example.org\npeople: [{ email: a@example.com, user_id: 023E105F4ECEF8AD9CA31A8372D0C353 }]",
-    )
-    .await;
-    let user = given.get("/user").await.json()["result"].clone();
-    assert_eq!((&user["id"], &user["email"]), (&json!(ACCOUNT), &json!("login@example.org")));
-    assert_eq!(given.get(&path("")).await.json()["result"][0]["user"]["id"], ACCOUNT);
 }
 
 #[tokio::test]

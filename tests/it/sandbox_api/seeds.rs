@@ -5,8 +5,6 @@ version: 1
 account_id: 023e105f4ecef8ad9ca31a8372d0c353
 token: secret
 token_owner: alice@example.com
-token_owner_email: alice@login.example
-token_name: ci
 token_access: read
 token_settles: 1
 people:
@@ -17,54 +15,42 @@ people:
     joinable: false
     user_email: robert@example.com
     group_email: null
-    user_id: 023e105f4ecef8ad9ca31a8372d0c353
     two_factor: null
-permission_groups: [Payments, { name: Odd, id: c8fed203ed3043cba015a93ad1616f1f, label: odd }]
+permission_groups: [Payments, { name: Odd, id: c8fed203ed3043cba015a93ad1616f1f }]
 resource_groups: [Zone A]
 groups:
   Platform Admins:
     id: 6d7f2f5f5b1d4a0e9081fdc98d432fd1
     scim: true
     settling: 1
-    settling_for: 1ms
     policy_invalid: true
     created_on: 2026-01-05T10:00:00Z
     status: V
     policies:
-      - { id: p1, access: deny, permission_groups: [Payments, c8fed203ed3043cba015a93ad1616f1f], resource_groups: [Zone A] }
-      - permission_groups: [{ name: New, label: new }]
+      - { access: deny, permission_groups: [Payments, c8fed203ed3043cba015a93ad1616f1f], resource_groups: [Zone A] }
+      - permission_groups: [{ name: New, eol_at: '2027-01-31' }]
     members:
       - alice@example.com
       - 4f5f0c14a2a41d5063dd301b2f829f04
       - { email: carol@example.com, since: 2026-01-05T10:00:00Z }
   Empty: {}
 new_groups_settle: 1
-new_groups_settle_for: 1ms
 clock: 2026-02-01T00:00:00Z
 lag: 1ms
-rate_limit_headers: both
 audit_log:
   refused: 403
-  delay: 1s
-  cursor: cursor
-  uri: path
-  request_as_text: true
   omit: [/actor]
   set: { /raw/method: 7 }
   entries:
     - time: 2026-01-05T10:00:00Z
       by: { id: u, email: dana@example.com, context: dash, token_id: t, token_name: ci, type: user }
       edit: { add: { group: Platform Admins, member: alice@example.com } }
-      omit: [/raw]
-      set: { /actor: null }
-      verbatim: 7
 latency: 1ms
 page_size_cap: 100
 result_info: false
-member_status: false
 rate_limit: { requests: 40, window: 4s, spent: 0 }
 faults:
-  - on: { operation: add-members, method: POST, group: Platform Admins, member: carol@example.com, page: 2, nth: 3 }
+  - on: { operation: add-members, group: Platform Admins, member: carol@example.com, page: 2, nth: 3 }
     do: { respond: { status: 429, retry_after: 1 } }
     times: 2
   - do: { latency: 2s }
@@ -75,11 +61,10 @@ faults:
   - do: { claim: done_list }
   - do: { lag: 1s }
   - do: { contradict: total_count_low }
-  - do: { result_info: { count: 7, page: null, total_count: '9' } }
-  - do: { respond: { status: 520, edge: true, code: 7, message: Gone away, documentation_url: 'https://a.example', pointer: /a } }
+  - do: { respond: { status: 520, edge: true } }
   - do: { all: [numbers_as_text, unsuccessful_after, { edit_after: { several: [{ swap_names: { group: Empty, with: B } }] } }] }
   - do: { edit_before: { by: { actor: { email: dana@example.com }, edit: { remove: { group: Empty, member: a@example.com } } } } }
-chance: { seed: 7, latency: 5%, edit: 0.5 %, limit: 100, lag: 1%, lag_time: 1s, contradict: 1%, numbers_as_text: 1%, claim: 1%, late: 1%, late_time: 1s, swap_names: 1%, unsuccessful_after: 1%, edge: 1% }
+chance: { seed: 7, latency: 5%, edit: 0.5 %, lag: 1%, lag_time: 1s, contradict: 1%, numbers_as_text: 1%, claim: 1%, late: 1%, late_time: 1s, swap_names: 1%, unsuccessful_after: 1%, edge: 1% }
 ";
 
 fn parse(text: &str) -> Result<Seed, SeedError> {
@@ -111,10 +96,7 @@ async fn very_long_durations_are_accepted() {
     let ages = "2562047788015215h";
     for text in [
         format!("lag: {ages}"),
-        format!("new_groups_settle_for: {ages}"),
-        format!("audit_log: {{ delay: {ages} }}"),
         format!("rate_limit: {{ requests: 1, window: {ages} }}"),
-        format!("groups: {{ A: {{ settling_for: {ages} }} }}"),
         format!("chance: {{ lag: 100%, lag_time: {ages} }}"),
         format!("faults: [{{ do: {{ all: [{{ latency: {ages} }}, {{ latency: {ages} }}, {{ stall: {ages} }}] }} }}]"),
     ] {

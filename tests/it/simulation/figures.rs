@@ -219,7 +219,6 @@ fn kind(fault: &Fault) -> &'static str {
         },
         Fault::Lag(_) => "read that lags behind",
         Fault::Contradict(contradiction) => contradicting(*contradiction),
-        Fault::ResultInfo(_) => "result_info as given",
         Fault::NumbersAsText => "numbers as text",
         Fault::All(_) => "several people leave, and the answer is lost",
         Fault::EditBefore(Edit::RevokeToken) => "token revoked",

@@ -186,7 +186,6 @@ impl Luck {
             late_time: Some(Delay::millis(2000)),
             swap_names: share(self.swap_names),
             per_request: Some(u32::MAX),
-            limit: None,
             ..Chance::default()
         }
     }

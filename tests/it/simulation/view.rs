@@ -157,7 +157,7 @@ impl View {
                 listing.certain = false;
                 listing.missing.remove(request.query.as_deref().unwrap_or_default());
             }
-            (Some(Fault::Contradict(_) | Fault::OmitResult | Fault::ResultInfo(_)), _) => listing.believed = false,
+            (Some(Fault::Contradict(_) | Fault::OmitResult), _) => listing.believed = false,
             // The page was not received. Either it is requested again, or the reading has failed.
             _ => {
                 listing.believed &= !begins;
