@@ -10,31 +10,29 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-mod account;
 mod answer;
-mod audit;
 mod build;
 mod edit;
 mod fault;
 mod groups;
 mod members;
-mod request;
 mod routes;
 mod rules;
 mod seed;
 mod server;
 mod state;
 
-pub use account::{Account, MembershipChange, Request};
 pub use build::SeedError;
 pub use edit::{Edit, EditActor};
 pub use fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
-pub use routes::Endpoint;
+pub use routes::{Endpoint, Request};
 pub use rules::{Chance, FaultRule, Match, Share};
 pub use seed::{
     Access, Delay, Invitation, MemberOrder, RateLimit, Seed, SeedAuditEntry, SeedAuditLog, SeedEntry, SeedGrantable,
     SeedGroup, SeedMember, SeedPerson, SeedPolicy, SeedPolicyAccess, TokenStatus,
 };
+pub use server::Account;
+pub use state::MembershipChange;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::fault::{Contradiction, Cut, Fault, Late, Respond, alter};
-use super::request::Paging;
+use super::routes::Paging;
 use crate::model::MemberId;
 
 /// The answer to a request, true or not. It becomes bytes in [`Reply::into_response`].
@@ -98,17 +98,13 @@ impl Reply {
         Self::error(status, 7003, format!("Could not route to {path}, perhaps your object identifier is invalid?"))
     }
 
-    pub(crate) fn not_found(message: &str) -> Self {
-        Self::error(StatusCode::NOT_FOUND, 404, message)
-    }
-
     pub(crate) fn no_group() -> Self {
-        Self::not_found("User group not found")
+        Self::error(StatusCode::NOT_FOUND, 404, "User group not found")
     }
 
     /// An account member who is not in the group.
     pub(crate) fn not_in_group() -> Self {
-        Self::not_found("Member not found in user group")
+        Self::error(StatusCode::NOT_FOUND, 404, "Member not found in user group")
     }
 
     /// A query or a body that the API's reference does not allow.

@@ -6,10 +6,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use serde_json::Map;
+use serde_json::{Map, Value};
 use serde_saphyr::{Location, MessageFormatter as _, UserMessageFormatter};
 
-use super::groups::{Catalog, Grantable, PERMISSION_GROUP, PolicyBody, RESOURCE_GROUP};
+use super::groups::{Catalog, Grantable, PERMISSION_GROUP, PolicyBody, RESOURCE_GROUP, WHOLE_ACCOUNT};
 use super::seed::{
     Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPolicy, SeedPolicyAccess,
 };
@@ -85,13 +85,12 @@ impl SeedError {
 }
 
 /// Reads each entry. A problem gets the place of the innermost entry that it is about.
-fn each<T>(entries: &[SeedEntry<T>], mut read: impl FnMut(&T) -> Result<(), SeedError>) -> Result<(), SeedError> {
-    entries.iter().try_for_each(|entry| {
-        read(&entry.value).map_err(|error| match error {
-            SeedError::Invalid { place: None, message } => SeedError::Invalid { place: entry.place, message },
-            other => other,
-        })
-    })
+fn each<T, R>(entries: &[SeedEntry<T>], mut read: impl FnMut(&T) -> Result<R, SeedError>) -> Result<Vec<R>, SeedError> {
+    let placed = |entry: &SeedEntry<T>| match read(&entry.value) {
+        Err(SeedError::Invalid { place: None, message }) => Err(SeedError::Invalid { place: entry.place, message }),
+        other => other,
+    };
+    entries.iter().map(placed).collect()
 }
 
 /// The time of everything for which the seed has no time: 2026-01-01T00:00:00Z.
@@ -104,9 +103,8 @@ pub(crate) fn state(seed: &Seed) -> Result<AccountState, SeedError> {
     state.clock = seed.clock.as_deref().map(instant).transpose()?;
     state.new_groups_settle = seed.new_groups_settle;
     state.member_order = seed.member_order;
-    let Catalog { permission_groups, resource_groups } = &mut state.catalog;
-    each(&seed.permission_groups, |group| grantable(permission_groups, PERMISSION_GROUP, group).map(drop))?;
-    each(&seed.resource_groups, |group| grantable(resource_groups, RESOURCE_GROUP, group).map(drop))?;
+    each(&seed.permission_groups, |group| grantable(&mut state.catalog.permission_groups, PERMISSION_GROUP, group))?;
+    each(&seed.resource_groups, |group| grantable(&mut state.catalog.resource_groups, RESOURCE_GROUP, group))?;
     each(&seed.people, |person| add_person(&mut state, person))?;
     for (name, group) in &seed.groups {
         add_group(&mut state, name, group)?;
@@ -198,42 +196,35 @@ fn find_member(state: &mut AccountState, seed: &SeedMember) -> Result<MemberId, 
 
 /// The policies of a group or a person. Without a resource group, a policy applies to the whole account.
 fn stored_policies(catalog: &mut Catalog, of: &str, seeds: &[SeedPolicy]) -> Result<Vec<PolicyBody>, SeedError> {
-    let sent = |id: String| Map::from_iter([("id".into(), id.into())]);
     let mut policies = Vec::new();
     for (nth, seed) in seeds.iter().enumerate() {
-        let mut policy = PolicyBody {
-            id: Some(hex("policy", &format!("{nth} of {of}"))),
-            access: if seed.access == SeedPolicyAccess::Allow { "allow" } else { "deny" }.into(),
-            permission_groups: Vec::new(),
-            resource_groups: Vec::new(),
-        };
-        each(&seed.permission_groups, |group| {
-            policy.permission_groups.push(sent(grantable(&mut catalog.permission_groups, PERMISSION_GROUP, group)?));
-            Ok(())
-        })?;
-        each(&seed.resource_groups, |group| {
-            policy.resource_groups.push(sent(grantable(&mut catalog.resource_groups, RESOURCE_GROUP, group)?));
-            Ok(())
-        })?;
-        if seed.resource_groups.is_empty() {
-            policy.resource_groups.extend(catalog.resource_groups.first().map(|all| sent(all.id.clone())));
+        let id = Some(hex("policy", &format!("{nth} of {of}")));
+        let access = if seed.access == SeedPolicyAccess::Allow { "allow" } else { "deny" }.into();
+        let permission_group = |group: &_| grantable(&mut catalog.permission_groups, PERMISSION_GROUP, group);
+        let permission_groups = each(&seed.permission_groups, permission_group)?;
+        let resource_group = |group: &_| grantable(&mut catalog.resource_groups, RESOURCE_GROUP, group);
+        let mut resource_groups = each(&seed.resource_groups, resource_group)?;
+        if resource_groups.is_empty() {
+            let whole_account = SeedGrantable::from(WHOLE_ACCOUNT.to_owned());
+            resource_groups.push(grantable(&mut catalog.resource_groups, RESOURCE_GROUP, &whole_account)?);
         }
-        policies.push(policy);
+        policies.push(PolicyBody { id, access, permission_groups, resource_groups });
     }
     Ok(policies)
 }
 
-/// The id of a permission group or a resource group. A named one becomes known to the account.
-fn grantable(known: &mut Vec<Grantable>, kind: &str, seed: &SeedGrantable) -> Result<String, SeedError> {
+/// The id of a permission group or a resource group, as policies send it. One with a name becomes known to the account.
+fn grantable(known: &mut Vec<Grantable>, kind: &str, seed: &SeedGrantable) -> Result<Map<String, Value>, SeedError> {
     let SeedGrantable { name, id, eol_at } = seed;
+    let sent = |id: String| Map::from_iter([("id".into(), id.into())]);
     let id = id.as_ref().map(|id| id.to_lowercase());
     let Some(name) = name else {
-        return id.ok_or_else(|| problem("a permission group or a resource group has a name or an id"));
+        return id.map(sent).ok_or_else(|| problem("a permission group or a resource group has a name or an id"));
     };
     if let Some(one) = known.iter().find(|one| one.name == *name && id.as_ref().is_none_or(|id| one.id == *id)) {
-        return Ok(one.id.clone());
+        return Ok(sent(one.id.clone()));
     }
     let id = id.unwrap_or_else(|| hex(kind, name));
     known.push(Grantable { id: id.clone(), name: name.clone(), label: None, eol_at: eol_at.clone() });
-    Ok(id)
+    Ok(sent(id))
 }

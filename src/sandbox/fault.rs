@@ -284,7 +284,6 @@ impl FaultPlan {
     }
 }
 
-/// Alters the envelope of a successful answer.
 pub(crate) fn alter(envelope: &mut Map<String, Value>, fault: &Fault) {
     match fault {
         Fault::OmitResultInfo => drop(envelope.remove("result_info")),

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Reply, with};
-use super::request::{RoutedCall, hexadecimal};
+use super::routes::{RoutedCall, hexadecimal};
 use super::state::{StoredGroup, hex};
 use crate::model::GroupId;
 
@@ -123,45 +123,30 @@ pub(crate) fn delete(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
 
 pub(crate) fn permission_groups(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let label = call.query.take("label");
-    let labeled = |group: &Grantable| label.is_none() || group.label == label.as_deref();
-    list_grantable(
-        call,
-        |catalog| &catalog.permission_groups,
-        labeled,
-        |group| json!({ "id": group.id, "name": group.name, "meta": group.meta() }),
-    )
+    let mut all = call.state.catalog.permission_groups.clone();
+    all.retain(|group| label.is_none() || group.label == label.as_deref());
+    list_grantable(call, all, |group| json!({ "id": group.id, "name": group.name, "meta": group.meta() }))
 }
 
 pub(crate) fn resource_groups(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
-    let account = call.account();
-    list_grantable(
-        call,
-        |catalog| &catalog.resource_groups,
-        |_| true,
-        |group| {
-            json!({
-                "id": group.id,
-                "name": group.name,
-                "meta": { "key": "editable", "value": "false" },
-                "scope": [group.scope(&account)],
-            })
-        },
-    )
+    let (all, account) = (call.state.catalog.resource_groups.clone(), call.account());
+    list_grantable(call, all, |group| {
+        let meta = json!({ "key": "editable", "value": "false" });
+        json!({ "id": group.id, "name": group.name, "meta": meta, "scope": [scope(&account, Some(group))] })
+    })
 }
 
 fn list_grantable(
     call: &mut RoutedCall<'_>,
-    all: impl Fn(&Catalog) -> &[Grantable],
-    asked_for: impl Fn(&Grantable) -> bool,
+    mut all: Vec<Grantable>,
     shown: impl Fn(&Grantable) -> Value,
 ) -> Result<Reply, Reply> {
     let (id, name) = (call.query.take("id"), call.query.take("name"));
     // The API's reference does not document these limits.
     let paging = call.last_paging(1..=1000, 100)?;
-    let mut found: Vec<&Grantable> = all(&call.state.catalog).iter().filter(|group| asked_for(group)).collect();
-    found.retain(|group| id.as_ref().is_none_or(|id| group.id.eq_ignore_ascii_case(id)));
-    found.retain(|group| name.as_ref().is_none_or(|name| group.name == *name));
-    Ok(Reply::page(&found, paging, |group| shown(group)))
+    all.retain(|group| id.as_ref().is_none_or(|id| group.id.eq_ignore_ascii_case(id)));
+    all.retain(|group| name.as_ref().is_none_or(|name| group.name == *name));
+    Ok(Reply::page(&all, paging, shown))
 }
 
 /// The permission groups of every account, with their labels.
@@ -179,8 +164,7 @@ const BUILT_IN: [(&str, &str); 7] = [
 pub(crate) const PERMISSION_GROUP: &str = "permission group";
 pub(crate) const RESOURCE_GROUP: &str = "resource group";
 
-/// The resource group of every account.
-const WHOLE_ACCOUNT: &str = "com.cloudflare.api.account.*";
+pub(crate) const WHOLE_ACCOUNT: &str = "com.cloudflare.api.account.*";
 
 /// A permission group or a resource group of the account.
 #[derive(Clone, Debug)]
@@ -196,17 +180,14 @@ impl Grantable {
         let meta = with(json!({ "scopes": "com.cloudflare.api.account" }), "label", self.label);
         with(meta, "eol_at", self.eol_at.as_ref())
     }
-
-    fn scope(&self, account: &str) -> Value {
-        if self.name == WHOLE_ACCOUNT {
-            return scope(account, "*");
-        }
-        scope(account, &format!("com.cloudflare.api.account.zone.{}", self.id))
-    }
 }
 
-/// The scope of a resource group that has one object of the account.
-fn scope(account: &str, object: &str) -> Value {
+/// The scope of a resource group: an object of the account, or all of them.
+fn scope(account: &str, known: Option<&Grantable>) -> Value {
+    let object = match known {
+        Some(known) if known.name != WHOLE_ACCOUNT => format!("com.cloudflare.api.account.zone.{}", known.id),
+        _ => "*".into(),
+    };
     json!({ "key": format!("com.cloudflare.api.account.{account}"), "objects": [{ "key": object }] })
 }
 
@@ -236,8 +217,8 @@ impl Catalog {
         };
         let resource_group = |sent: &Map<String, Value>| {
             let known = find(&self.resource_groups, sent);
-            let scope = known.map_or_else(|| scope(account, "*"), |known| known.scope(account));
-            completed(sent, [("name", known.map(|known| json!(known.name))), ("scope", Some(scope))])
+            let name = known.map(|known| json!(known.name));
+            completed(sent, [("name", name), ("scope", Some(scope(account, known)))])
         };
         json!({
             "id": policy.id,
@@ -276,12 +257,5 @@ impl PolicyBody {
             |sent: &Map<String, Value>| sent.get("id").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
         let valid = self.access == "allow" && self.permission_groups.iter().chain(&self.resource_groups).all(has_id);
         if valid { Ok(()) } else { Err(Reply::policy_invalid()) }
-    }
-
-    /// The policy as it is stored. A policy with unchanged content keeps its id.
-    pub(crate) fn into_stored(self, before: &[Self], new_id: impl FnOnce() -> String) -> Self {
-        let is_same = |old: &&Self| Self { id: self.id.clone(), ..(*old).clone() } == self;
-        let id = before.iter().find(is_same).and_then(|old| old.id.clone());
-        Self { id: id.or_else(|| Some(new_id())), ..self }
     }
 }

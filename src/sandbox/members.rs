@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::answer::{Reply, with};
-use super::request::RoutedCall;
+use super::routes::RoutedCall;
 use super::seed::Invitation;
-use super::state::{AccountState, PersonOrder, StoredGroup, StoredPerson, hex};
+use super::state::{AccountState, StoredGroup, StoredPerson, hex};
 use crate::model::{AccountId, GroupId, MemberId};
 
 fn shown(id: MemberId, person: Option<&StoredPerson>) -> Value {
@@ -59,6 +59,8 @@ pub(crate) fn replace(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     write(call, AccountState::set_members)
 }
 
+/// One bad member makes the API refuse the whole write: all must be account members, and new members must be able to
+/// join.
 fn write(
     call: &mut RoutedCall<'_>,
     change: fn(&mut AccountState, GroupId, &BTreeSet<MemberId>) -> bool,
@@ -66,29 +68,25 @@ fn write(
     let listed = BTreeSet::from_iter(call.incoming.member_list()?);
     let (id, group) = settled(call)?;
     group.check_writable()?;
-    let joining = listed.iter().copied().filter(|member| !group.members.contains_key(member)).collect();
-    check_members(call.state, &listed, &joining)?;
-    let effect = change(call.state, id, &listed);
-    Ok(Reply::written(all_shown(call.state, id), effect))
-}
-
-/// One bad member makes the API refuse the whole write: all must be account members, and new members must be able to
-/// join.
-fn check_members(state: &AccountState, listed: &BTreeSet<MemberId>, joining: &BTreeSet<MemberId>) -> Result<(), Reply> {
-    if let Some(unknown) = listed.iter().find(|id| state.person(**id).is_none()) {
-        return Err(Reply::invalid_member(format!("{unknown} is not a member of the account")));
+    let joins: BTreeSet<MemberId> = listed.iter().copied().filter(|id| !group.members.contains_key(id)).collect();
+    let mut joining = Vec::new();
+    for member in &listed {
+        let Some(person) = call.state.person(*member) else {
+            return Err(Reply::invalid_member(format!("{member} is not a member of the account")));
+        };
+        joining.extend(joins.contains(member).then_some(person));
     }
-    let joining: Vec<&StoredPerson> = joining.iter().filter_map(|id| state.person(*id)).collect();
     if let Some(rejected) = joining.iter().find(|person| person.seed.status == Invitation::Rejected) {
         let message = format!("{} has rejected the invitation to the account", rejected.email);
         return Err(Reply::invalid_member(message));
     }
-    let unjoinable = joining.iter().filter(|person| !person.seed.joinable).map(|person| person.email.as_str());
-    let unjoinable: Vec<&str> = unjoinable.collect();
-    if unjoinable.is_empty() {
-        return Ok(());
+    joining.retain(|person| !person.seed.joinable);
+    if !joining.is_empty() {
+        let unjoinable: Vec<&str> = joining.iter().map(|person| person.email.as_str()).collect();
+        return Err(Reply::bad_request(400, format!("members {} do not have DSR enabled", unjoinable.join(", "))));
     }
-    Err(Reply::bad_request(400, format!("members {} do not have DSR enabled", unjoinable.join(", "))))
+    let effect = change(call.state, id, &listed);
+    Ok(Reply::written(all_shown(call.state, id), effect))
 }
 
 pub(crate) fn get(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
@@ -122,21 +120,8 @@ pub(crate) fn remove(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     }
 }
 
-/// The sandbox has no names of people, so they are all equal when sorted by name.
-const ORDERS: [(&str, PersonOrder); 4] = [
-    ("user.first_name", PersonOrder::Id),
-    ("user.last_name", PersonOrder::Id),
-    ("user.email", PersonOrder::Email),
-    ("status", PersonOrder::Status),
-];
-
 fn shown_person(call: &RoutedCall<'_>, id: MemberId, person: &StoredPerson) -> Value {
-    let user = json!({
-        "id": person.user_id(id),
-        "email": person.user_email,
-        "first_name": null,
-        "last_name": null,
-    });
+    let user = json!({ "id": person.user_id(id), "email": person.user_email, "first_name": null, "last_name": null });
     let two_factor = person.seed.two_factor.unwrap_or(Some(false));
     let policies = person.policies.iter().map(|policy| call.state.catalog.shown(policy, &call.account()));
     json!({
@@ -150,7 +135,8 @@ fn shown_person(call: &RoutedCall<'_>, id: MemberId, person: &StoredPerson) -> V
 }
 
 pub(crate) fn list_people(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
-    let order = call.query.take_word("order", &ORDERS)?.unwrap_or(PersonOrder::Email);
+    let orders = ["user.first_name", "user.last_name", "user.email", "status"].map(|order| (order, order));
+    let order = call.query.take_word("order", &orders)?.unwrap_or("user.email");
     let statuses = [Invitation::Accepted, Invitation::Pending, Invitation::Rejected];
     let status = call.query.take_word("status", &statuses.map(|status| (status.as_str(), status)))?;
     let paging = call.last_paging(5..=50, 20)?;

@@ -3,18 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::account::Request;
 use super::build::{SeedError, problem};
 use super::edit::Edit;
 use super::fault::{Contradiction, Cut, FalseClaim, Fault, Late, Respond};
-use super::request::Incoming;
-use super::routes::Endpoint;
+use super::routes::{Endpoint, Incoming, Request};
 use super::seed::Delay;
 use super::state::AccountState;
 use crate::model::GroupId;
@@ -93,9 +90,7 @@ pub struct Share {
     millionths: u32,
 }
 
-impl Share {
-    pub(crate) const WHOLE: u32 = 1_000_000;
-}
+const WHOLE: u32 = 1_000_000;
 
 impl TryFrom<String> for Share {
     type Error = String;
@@ -104,7 +99,7 @@ impl TryFrom<String> for Share {
         let percent = text.strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
         match percent {
             Some(percent) if (0.0..=100.0).contains(&percent) => {
-                Ok(Self { millionths: (percent * f64::from(Self::WHOLE / 100)).round() as u32 })
+                Ok(Self { millionths: (percent * f64::from(WHOLE / 100)).round() as u32 })
             }
             _ => Err(format!("{text:?} is not a probability: write a percentage from 0% to 100%")),
         }
@@ -191,9 +186,7 @@ impl Rng {
     /// Number `nth` of four numbers below a bound; 0 if the bound is 0.
     fn below(&self, nth: usize, bound: usize) -> usize {
         let eight = self.0.as_chunks::<8>().0.get(nth).copied().unwrap_or_default();
-        let number = u64::from_le_bytes(eight);
-        let bound = u64::try_from(bound).unwrap_or(u64::MAX);
-        number.checked_rem(bound).and_then(|rest| usize::try_from(rest).ok()).unwrap_or_default()
+        u64::from_le_bytes(eight).checked_rem(bound as u64).unwrap_or_default() as usize
     }
 
     #[expect(clippy::indexing_slicing, reason = "the index is below the length, which is not 0")]
@@ -206,8 +199,7 @@ impl Rng {
     fn up_to(&self, longest: Option<Delay>) -> Delay {
         let longest = longest.unwrap_or(Delay::millis(500));
         let millis = usize::try_from(longest.0.as_millis()).unwrap_or(usize::MAX);
-        let chosen = u64::try_from(self.below(1, millis)).unwrap_or_default();
-        Delay(Duration::from_millis(chosen + 1))
+        Delay::millis(self.below(1, millis) as u64 + 1)
     }
 }
 
@@ -231,7 +223,7 @@ impl Sampler {
         let sampler = Self { chance, groups, names, people: state.addresses(), seen: BTreeMap::new() };
         let kinds = sampler.kinds(&Rng::of(""), None, None);
         let sum: u64 = kinds.iter().map(|(share, ..)| u64::from(share.millionths)).sum();
-        if sum > u64::from(Share::WHOLE) {
+        if sum > u64::from(WHOLE) {
             return Err(problem("chance: the percentages add up to more than 100%"));
         }
         Ok(sampler)
@@ -247,7 +239,7 @@ impl Sampler {
             return None;
         }
         let rng = Rng::of(&format!("{} {nth} {request}", self.chance.seed));
-        let mut left = rng.below(0, Share::WHOLE as usize);
+        let mut left = rng.below(0, WHOLE as usize);
         let Request { operation, group, .. } = incoming.request;
         let kinds = self.kinds(&rng, operation, group);
         let chosen = kinds.into_iter().find(|(share, ..)| {
@@ -269,9 +261,23 @@ impl Sampler {
         let edge = rng.one_of(EDGE);
         let late_html = Respond { status: edge, html: true, after: true, ..Respond::default() };
         let bare = Respond { status: 429, bare: true, ..Respond::default() };
-        let smaller = NonZeroU32::MIN.saturating_add(u32::try_from(rng.below(1, 50)).unwrap_or_default());
-        let after = rng.up_to(chance.late_time);
-        let late = Late { after, status: (rng.below(2, 2) == 0).then_some(504), hang: false };
+        let smaller = NonZeroU32::MIN.saturating_add(rng.below(1, 50) as u32);
+        let late_status = (rng.below(2, 2) == 0).then_some(504);
+        let late = Late { after: rng.up_to(chance.late_time), status: late_status, hang: false };
+        // Edits concern the request's group, or any group.
+        let any = |names: &[String], nth| names.get(rng.below(nth, names.len())).cloned().unwrap_or_default();
+        let of_request = group.and_then(|id| self.groups.get(&id)).cloned();
+        let group = &of_request.unwrap_or_else(|| any(&self.names, 1));
+        let edit = match rng.below(3, 4) {
+            0 | 2 => Edit::add(group, &any(&self.people, 2)),
+            _ => Edit::remove(group, &any(&self.people, 2)),
+        };
+        let edit = if rng.below(3, 4) < 2 { Fault::EditBefore(edit) } else { Fault::EditAfter(edit) };
+        let regroup = match rng.below(3, 2) {
+            0 => Edit::rename_group(group, &format!("{group} renamed")),
+            _ => Edit::DeleteGroup(group.clone()),
+        };
+        let swap_names = Edit::swap_names(group, &any(&self.names, 2));
         [
             (chance.latency, true, Fault::Latency(chance.latency_time.unwrap_or(Delay::millis(20)))),
             (chance.rate_limited, true, Fault::rate_limited(chance.retry_after.unwrap_or(1))),
@@ -285,9 +291,9 @@ impl Sampler {
             (chance.omit_result_info, true, Fault::OmitResultInfo),
             (chance.omit_result, true, Fault::OmitResult),
             (chance.unsuccessful, true, Fault::Unsuccessful),
-            (chance.edit, true, self.edit(rng, group)),
+            (chance.edit, true, edit),
             (chance.rate_limited_bare, true, Fault::Respond(bare)),
-            (chance.regroup, true, self.regroup(rng, group)),
+            (chance.regroup, true, Fault::EditBefore(regroup)),
             (chance.revoke_token, true, Fault::EditBefore(Edit::RevokeToken)),
             (chance.unsuccessful_after, write, Fault::UnsuccessfulAfter),
             (chance.lag, membership, Fault::Lag(rng.up_to(chance.lag_time))),
@@ -295,44 +301,8 @@ impl Sampler {
             (chance.numbers_as_text, list, Fault::NumbersAsText),
             (chance.claim, write, Fault::Claim(rng.one_of(FalseClaim::EVERY))),
             (chance.late, write, Fault::Late(late)),
-            (chance.swap_names, true, self.swap_names(rng, group)),
+            (chance.swap_names, true, Fault::EditBefore(swap_names)),
             (chance.edge, true, Fault::edge(edge)),
         ]
-    }
-
-    /// The request's group, or any group, swaps its name with another.
-    fn swap_names(&self, rng: &Rng, group: Option<GroupId>) -> Fault {
-        let with = self.any_group(rng.below(2, self.groups.len()));
-        Fault::EditBefore(Edit::swap_names(self.group(rng, group), with))
-    }
-
-    /// The request's group, or any group, is renamed or deleted.
-    fn regroup(&self, rng: &Rng, group: Option<GroupId>) -> Fault {
-        let group = self.group(rng, group);
-        Fault::EditBefore(match rng.below(3, 2) {
-            0 => Edit::rename_group(group, &format!("{group} renamed")),
-            _ => Edit::DeleteGroup(group.into()),
-        })
-    }
-
-    fn group(&self, rng: &Rng, group: Option<GroupId>) -> &str {
-        let named = group.and_then(|id| self.groups.get(&id));
-        named.map_or_else(|| self.any_group(rng.below(1, self.groups.len())), String::as_str)
-    }
-
-    fn any_group(&self, rank: usize) -> &str {
-        self.names.get(rank).map_or("", String::as_str)
-    }
-
-    /// A member joins or leaves the request's group, or any group.
-    fn edit(&self, rng: &Rng, group: Option<GroupId>) -> Fault {
-        let group = self.group(rng, group);
-        let person = self.people.get(rng.below(2, self.people.len())).map_or("", String::as_str);
-        match rng.below(3, 4) {
-            0 => Fault::EditBefore(Edit::add(group, person)),
-            1 => Fault::EditBefore(Edit::remove(group, person)),
-            2 => Fault::EditAfter(Edit::add(group, person)),
-            _ => Fault::EditAfter(Edit::remove(group, person)),
-        }
     }
 }

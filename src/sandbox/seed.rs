@@ -14,7 +14,6 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
-use tokio::time::Instant;
 
 use super::edit::{Edit, EditActor};
 use super::rules::{Chance, FaultRule};
@@ -373,12 +372,6 @@ pub struct Delay(pub Duration);
 impl Delay {
     pub const fn millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))
-    }
-
-    /// The instant after this delay, which is a year at most.
-    pub(crate) fn after(self, now: Instant) -> Instant {
-        const AGES: Duration = Duration::from_secs(60 * 60 * 24 * 365);
-        now + self.0.min(AGES)
     }
 }
 

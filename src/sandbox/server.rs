@@ -1,7 +1,8 @@
 //! The state of the server, and the handling of a request, from its arrival to the response: the rate limit, the
 //! credentials, the faults and the operation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{RawPathParams, Request as HttpRequest};
@@ -9,19 +10,110 @@ use axum::http::header::{AUTHORIZATION, RETRY_AFTER, USER_AGENT};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
 use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::account::{Account, Request};
 use super::answer::{Reply, ray};
-use super::audit::AuditRecord;
 use super::build::{self, SeedError};
-use super::edit::EditActor;
-use super::fault::{Execution, Fault, FaultPlan};
-use super::request::{Incoming, MAX_BODY};
-use super::routes::{self, Endpoint};
-use super::rules::{Sampler, fault_by_rule};
+use super::edit::{AuditRecord, Edit, EditActor};
+use super::fault::{Execution, FalseClaim, Fault, FaultPlan};
+use super::members;
+use super::routes::{Endpoint, Incoming, MAX_BODY, Query, Request, RoutedCall};
+use super::rules::{FaultRule, Sampler, fault_by_rule};
 use super::seed::{Access, Delay, RateLimit, Seed, TokenStatus};
-use super::state::{AccountState, hex, now};
+use super::state::{AccountState, MembershipChange, StoredGroup, hex, now};
+use crate::model::{AccountId, GroupId, MemberId};
+
+/// The account of a running sandbox. Clones are handles on the same account, which outlives the server.
+///
+/// Groups are found by name, people by email or id.
+#[derive(Clone, Debug)]
+pub struct Account(Arc<Mutex<Server>>);
+
+impl Account {
+    pub(crate) fn new(server: Server) -> Self {
+        Self(Arc::new(Mutex::new(server)))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Server> {
+        // After a panic the account is still consistent, because every change is made in one step.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The addresses of the members of each group, in order.
+    pub fn memberships(&self) -> BTreeMap<String, Vec<String>> {
+        let state = &self.lock().state;
+        let email = |id: &MemberId| state.person(*id).map_or_else(|| id.to_string(), |person| person.email.to_string());
+        let emails = |group: &StoredGroup| {
+            let mut emails: Vec<String> = group.members.keys().map(email).collect();
+            emails.sort_by_cached_key(|email| email.to_lowercase());
+            emails
+        };
+        state.groups.values().map(|group| (group.name.clone(), emails(group))).collect()
+    }
+
+    pub fn group_id(&self, name: &str) -> Option<GroupId> {
+        self.lock().state.group_named(name)
+    }
+
+    pub fn person_id(&self, email: &str) -> Option<MemberId> {
+        self.lock().state.find_person(email)
+    }
+
+    /// Makes a change as another actor; returns whether it changed anything.
+    pub fn edit(&self, edit: &Edit) -> bool {
+        self.lock().state.edit(edit)
+    }
+
+    pub fn restore_token(&self) {
+        self.lock().state.token_revoked = false;
+    }
+
+    /// All changes of memberships since the sandbox started, in order.
+    pub fn history(&self) -> Vec<MembershipChange> {
+        self.lock().state.history.clone()
+    }
+
+    /// The members of a group at an instant, independent of what readings showed.
+    pub fn members_at(&self, group: GroupId, at: Instant) -> BTreeSet<MemberId> {
+        self.lock().state.members_at(group, Some(at)).into_keys().collect()
+    }
+
+    /// The number of writes that were answered or cut but not carried out yet.
+    pub fn unlanded(&self) -> usize {
+        self.lock().unlanded
+    }
+
+    /// Adds a fault rule after the existing ones.
+    pub fn push_fault(&self, rule: FaultRule) {
+        self.lock().seed.faults.push(rule);
+    }
+
+    /// Makes reads of a group's members lag behind writes from now on.
+    pub fn set_lag(&self, lag: Duration) {
+        self.lock().seed.lag = Delay(lag);
+    }
+
+    /// Ends all faults and lag. Late writes are still carried out.
+    pub fn clear_faults(&self) {
+        let mut server = self.lock();
+        server.seed.lag = Delay::default();
+        server.seed.faults.clear();
+        server.sampler = None;
+    }
+
+    /// All requests in the order of arrival, up to the latest 10,000.
+    pub fn requests(&self) -> Vec<Request> {
+        self.lock().requests.values().cloned().collect()
+    }
+
+    pub fn clear_requests(&self) {
+        self.lock().requests.clear();
+    }
+}
+
+/// A longer time does not fit into an instant everywhere.
+const YEAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 /// The maximum number of stored requests, because a sandbox can run for weeks.
 const MOST_REQUESTS: usize = 10_000;
@@ -158,17 +250,34 @@ impl Server {
     }
 
     fn route(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Result<Reply, Reply> {
-        let (operation, _) = incoming.operation.clone()?;
+        let (operation, handler) = incoming.operation.clone()?;
         self.check_credentials(incoming, operation)?;
-        if let (Execution::Claimed(claim), true) = (plan.effect, operation.writes()) {
-            return routes::claimed(&self.state, &self.seed, incoming, claim);
+        incoming.check_ids()?;
+        if let (Some(mine), Some(asked)) = (self.seed.account_id, incoming.id::<AccountId>("account"))
+            && mine != asked
+        {
+            return Err(Reply::forbidden(9109, "Unauthorized to access requested resource"));
         }
-        let as_of = Instant::now().checked_sub(self.seed.lag.0.max(plan.lag));
+        let query = Query::of(incoming)?;
+        if !operation.has_parameters() {
+            query.finish()?;
+        }
+        let claim = match plan.effect {
+            Execution::Claimed(claim) if operation.writes() => Some((claim, self.state.clone())),
+            _ => None,
+        };
         let cap = [self.seed.page_size_cap, plan.clamp].into_iter().flatten().min();
-        let cap = cap.map_or(usize::MAX, |cap| cap.get() as usize);
+        let page_size_cap = cap.map_or(usize::MAX, |cap| cap.get() as usize);
+        let as_of = Instant::now().checked_sub(self.seed.lag.0.max(plan.lag));
         self.state.request = Some(number);
-        let result = routes::carry_out(&mut self.state, &self.seed, incoming, cap, as_of);
+        let (state, seed) = (&mut self.state, &self.seed);
+        let result = handler(&mut RoutedCall { state, seed, incoming, query, page_size_cap, as_of });
         self.state.request = None;
+        if let Some((claim, real)) = claim {
+            let imagined = std::mem::replace(&mut self.state, real);
+            let group = incoming.request.group;
+            return result.map(|done| claimed(claim, &done, group, &imagined, &self.state));
+        }
         if result.is_ok() && operation.writes() {
             self.audit(number, incoming);
         }
@@ -177,10 +286,20 @@ impl Server {
 
     fn audit(&mut self, number: u64, incoming: &Incoming) {
         let Request { method, path, group, .. } = &incoming.request;
+        let owner = self.state.token_owner.and_then(|id| Some((id, self.state.person(id)?)));
+        let by_key = incoming.header("x-auth-key").is_some();
+        let by = EditActor {
+            id: owner.and_then(|(id, person)| person.user_id(id)),
+            email: owner.map(|(_, person)| person.user_email.to_string()),
+            context: Some(if by_key { "api_key" } else { "api_token" }.into()),
+            token_id: (!by_key).then(|| hex("token", "the token")),
+            token_name: (!by_key).then(|| "the token of the sandbox".into()),
+            kind: Some(if owner.is_some() { "user" } else { "account" }.into()),
+        };
         // After /client/v4/accounts/ID.
         let path = path.splitn(6, '/').nth(5).unwrap_or_default();
         let record = AuditRecord {
-            by: self.actor(incoming.header("x-auth-key").is_some()),
+            by,
             method: method.clone(),
             group: *group,
             path: format!("/{path}"),
@@ -189,19 +308,6 @@ impl Server {
             user_agent: incoming.header(USER_AGENT).map(String::from),
         };
         self.state.record_request(self.state.clock.unwrap_or_else(now), record);
-    }
-
-    /// The client as the audit log shows it.
-    fn actor(&self, by_key: bool) -> EditActor {
-        let owner = self.state.token_owner.and_then(|id| Some((id, self.state.person(id)?)));
-        EditActor {
-            id: owner.and_then(|(id, person)| person.user_id(id)),
-            email: owner.map(|(_, person)| person.user_email.to_string()),
-            context: Some(if by_key { "api_key" } else { "api_token" }.into()),
-            token_id: (!by_key).then(|| hex("token", "the token")),
-            token_name: (!by_key).then(|| "the token of the sandbox".into()),
-            kind: Some(if owner.is_some() { "user" } else { "account" }.into()),
-        }
     }
 
     fn check_credentials(&mut self, incoming: &Incoming, operation: Endpoint) -> Result<(), Reply> {
@@ -226,6 +332,25 @@ impl Server {
     }
 }
 
+/// The answer that claims an effect: the account is still the real one, not the imagined one.
+fn claimed(
+    claim: FalseClaim,
+    done: &Reply,
+    group: Option<GroupId>,
+    imagined: &AccountState,
+    real: &AccountState,
+) -> Reply {
+    let members = |of: &AccountState| group.map_or_else(|| json!([]), |group| members::all_shown(of, group));
+    let result = match claim {
+        FalseClaim::Done => done.result().clone(),
+        FalseClaim::DoneList => members(imagined),
+        FalseClaim::Unchanged => members(real),
+        FalseClaim::Empty => json!([]),
+        FalseClaim::Null => Value::Null,
+    };
+    Reply::written(result, false)
+}
+
 /// The token or the key of a request.
 fn secret(incoming: &Incoming) -> Result<&str, Reply> {
     let is_word = |text: &&str| !text.is_empty() && !text.contains(' ');
@@ -244,37 +369,35 @@ fn secret(incoming: &Incoming) -> Result<&str, Reply> {
     secret.filter(is_word).ok_or_else(|| Reply::bad_request(6003, "Invalid request headers"))
 }
 
+/// The live API's limit, which answers report if the seed sets none. Nothing uses it up.
+const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };
+
 #[derive(Debug)]
 struct RequestLimit {
-    limit: RateLimit,
-    enforced: bool,
+    limit: Option<RateLimit>,
     ends: Option<Instant>,
     spent: u32,
 }
 
 impl RequestLimit {
     fn new(limit: Option<RateLimit>) -> Self {
-        // Without a limit in the seed, answers report the limit of the live API, which nothing uses up.
-        let usual = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };
-        let enforced = limit.is_some();
-        let limit = limit.unwrap_or(usual);
-        Self { limit, enforced, ends: None, spent: limit.spent }
+        Self { limit, ends: None, spent: limit.unwrap_or(USUAL).spent }
     }
 
     /// Whether a request is admitted, and the headers of its answer.
     fn count(&mut self, now: Instant) -> (Result<(), Reply>, [(HeaderName, String); 2]) {
-        let RateLimit { requests, window, .. } = self.limit;
+        let RateLimit { requests, window, .. } = self.limit.unwrap_or(USUAL);
         let mut left = window.0;
-        if self.enforced {
+        if self.limit.is_some() {
             if self.ends.is_some_and(|ends| ends <= now) {
                 // The seed's spent requests count only in the first window.
                 (self.ends, self.spent) = (None, 0);
             }
-            left = self.ends.get_or_insert_with(|| window.after(now)).saturating_duration_since(now);
+            left = self.ends.get_or_insert_with(|| now + window.0.min(YEAR)).saturating_duration_since(now);
         }
         let reset = whole_seconds(left);
         let admitted = if self.spent < requests {
-            self.spent += u32::from(self.enforced);
+            self.spent += u32::from(self.limit.is_some());
             Ok(())
         } else {
             let message = "Please wait and consider throttling your request speed";

@@ -7,9 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::account::MembershipChange;
 use super::answer::Reply;
-use super::audit::{AuditPlace, AuditRecord};
+use super::edit::{AuditPlace, AuditRecord};
 use super::groups::{Catalog, PolicyBody};
 use super::seed::{Invitation, MemberOrder, SeedGroup, SeedPerson};
 use crate::model::{Email, GroupId, MemberId};
@@ -44,7 +43,7 @@ pub(crate) struct StoredGroup {
     pub(crate) modified_on: Timestamp,
     pub(crate) policies: Vec<PolicyBody>,
     pub(crate) members: BTreeMap<MemberId, Timestamp>,
-    /// Its `settling` is counted down.
+    /// What the seed says of the group, but `settling` is counted down.
     pub(crate) seed: SeedGroup,
 }
 
@@ -61,12 +60,19 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum PersonOrder {
-    /// By id. This is used for the orders by name, because the sandbox has no names.
-    Id,
-    Email,
-    Status,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MembershipChange {
+    pub group: GroupId,
+    pub member: MemberId,
+    /// `false` if the member left.
+    pub joined: bool,
+    /// When the membership began, as the API shows it.
+    pub since: Timestamp,
+    /// The number of the request that made the change; `None` if another actor made it.
+    pub request: Option<u64>,
+    /// The number of requests that had arrived by then.
+    pub after: u64,
+    pub at: Instant,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -76,7 +82,7 @@ pub(crate) struct AccountState {
     by_email: BTreeMap<String, MemberId>,
     pub(crate) groups: BTreeMap<GroupId, StoredGroup>,
     /// A cache. It is emptied when people change.
-    sorted_people: BTreeMap<(PersonOrder, Option<Invitation>), Arc<[MemberId]>>,
+    sorted_people: BTreeMap<(&'static str, Option<Invitation>), Arc<[MemberId]>>,
     pub(crate) catalog: Catalog,
     pub(crate) audit_log: BTreeMap<AuditPlace, AuditRecord>,
     /// How many requests to the members of a group that is created are answered with 404.
@@ -84,11 +90,10 @@ pub(crate) struct AccountState {
     pub(crate) token_owner: Option<MemberId>,
     pub(crate) member_order: MemberOrder,
     pub(crate) token_revoked: bool,
-    /// All changes of memberships, in order.
     pub(crate) history: Vec<MembershipChange>,
     /// The request that is carried out; `None` while another actor changes the account.
     pub(crate) request: Option<u64>,
-    /// The number of requests that have arrived.
+    /// The number of requests that have arrived so far.
     pub(crate) arrived: u64,
     /// The time of the last change, and one second later at each; `None` for the real time.
     pub(crate) clock: Option<Timestamp>,
@@ -145,16 +150,17 @@ impl AccountState {
         sorted
     }
 
-    /// The account's members with this status, or all, in this order.
-    pub(crate) fn people_sorted(&mut self, order: PersonOrder, status: Option<Invitation>) -> Arc<[MemberId]> {
+    /// The account's members with this status, or all, in an order of the API.
+    pub(crate) fn people_sorted(&mut self, order: &'static str, status: Option<Invitation>) -> Arc<[MemberId]> {
         let people = &self.people;
         let sort = || {
             let chosen = people.iter().filter(|(_, person)| status.is_none_or(|status| person.seed.status == status));
             let mut sorted: Vec<(&MemberId, &StoredPerson)> = chosen.collect();
             match order {
-                PersonOrder::Id => {}
-                PersonOrder::Email => sorted.sort_by_cached_key(|(_, person)| person.user_email.folded()),
-                PersonOrder::Status => sorted.sort_by_key(|(_, person)| person.seed.status),
+                "user.email" => sorted.sort_by_cached_key(|(_, person)| person.user_email.folded()),
+                "status" => sorted.sort_by_key(|(_, person)| person.seed.status),
+                // The sandbox has no names of people, so they are all equal when sorted by name.
+                _ => {}
             }
             sorted.into_iter().map(|(id, _)| *id).collect()
         };
@@ -229,12 +235,16 @@ impl AccountState {
         id
     }
 
+    /// The policies as they are stored. A policy with unchanged content keeps its id.
     fn stored(&mut self, policies: Vec<PolicyBody>, before: &[PolicyBody]) -> Vec<PolicyBody> {
-        let mut new_id = || {
-            self.created += 1;
-            hex("new policy", &self.created.to_string())
+        let mut stored = |policy: PolicyBody| {
+            let is_same = |old: &&PolicyBody| PolicyBody { id: old.id.clone(), ..policy.clone() } == **old;
+            before.iter().find(is_same).cloned().unwrap_or_else(|| {
+                self.created += 1;
+                PolicyBody { id: Some(hex("new policy", &self.created.to_string())), ..policy }
+            })
         };
-        policies.into_iter().map(|policy| policy.into_stored(before, &mut new_id)).collect()
+        policies.into_iter().map(&mut stored).collect()
     }
 
     /// Changes a group's name, policies, or both; returns whether that changed anything.
@@ -300,15 +310,12 @@ impl AccountState {
     /// Changes a person's address, unless it is taken; returns whether that changed anything.
     pub(crate) fn change_email(&mut self, id: MemberId, email: Email) -> bool {
         let taken = self.person_with(&email).is_some_and(|other| other != id);
-        let Some(person) = self.people.get_mut(&id).filter(|person| !taken && person.email.as_str() != email.as_str())
-        else {
-            return false;
-        };
+        let differs = |person: &&StoredPerson| person.email.as_str() != email.as_str();
+        let Some(person) = self.people.get(&id).filter(differs).filter(|_| !taken) else { return false };
         self.by_email.remove(person.email.folded());
-        let policies = std::mem::take(&mut person.policies);
-        *person = StoredPerson { policies, ..StoredPerson::new(email.clone(), person.seed.clone()) };
-        self.by_email.insert(email.folded().to_owned(), id);
-        self.sorted_people.clear();
+        let policies = person.policies.clone();
+        let person = StoredPerson { policies, ..StoredPerson::new(email, person.seed.clone()) };
+        self.insert_person(id, person);
         true
     }
 }
