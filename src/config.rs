@@ -20,8 +20,8 @@ mod rules;
 mod tests;
 
 pub use edit::{
-    EditError, EditRequest, Edited, Grant, ListAction, ListChange, ListName, Prune, Rename, Revoke, Sort, Spell,
-    Unchanged, Uncompared, When, edit, parse_age,
+    EditError, EditRequest, Edited, Grant, ListAction, ListChange, ListName, Revoke, Spell, Unchanged, Uncompared,
+    When, edit, parse_age,
 };
 pub use load::{
     found, holds_files, is_hidden, is_yaml, load, load_checked, load_with_sources, read_regular, read_sources,

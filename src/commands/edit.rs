@@ -12,9 +12,7 @@ use jiff::SignedDuration;
 use super::files::{self, Staged};
 use super::{Exit, Failure, Output, request};
 use crate::cli::{FileArgs, TimeArgs};
-use crate::config::{
-    self, EditError, EditRequest, Edited, Grant, ListName, Prune, Rename, Revoke, Sort, Source, When, parse_age,
-};
+use crate::config::{self, EditError, EditRequest, Edited, Grant, ListName, Revoke, Source, When, parse_age};
 use crate::model::PersonRef;
 use crate::render::edit;
 use crate::render::{clean, counted};
@@ -171,7 +169,7 @@ fn parse_renamed(text: &str) -> Result<PersonRef, String> {
 }
 
 pub fn rename(args: &RenameArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let request = EditRequest::Rename(Rename { old: args.old.clone(), new: args.new.clone() });
+    let request = EditRequest::Rename { old: args.old.clone(), new: args.new.clone() };
     run(&request, &args.edit, output)
 }
 
@@ -193,7 +191,7 @@ pub struct PruneArgs {
 }
 
 pub fn prune(args: &PruneArgs, output: &mut Output) -> Result<Exit, Failure> {
-    run(&EditRequest::Prune(Prune { older_than: args.older_than }), &args.edit, output)
+    run(&EditRequest::Prune { older_than: args.older_than }, &args.edit, output)
 }
 
 pub const SORT_EXAMPLES: &str = "\
@@ -214,7 +212,7 @@ pub struct SortArgs {
 }
 
 pub fn sort(args: &SortArgs, output: &mut Output) -> Result<Exit, Failure> {
-    run(&EditRequest::Sort(Sort { check: args.check }), &args.edit, output)
+    run(&EditRequest::Sort { check: args.check }, &args.edit, output)
 }
 
 pub fn lists(groups: &[String], rosters: &[String]) -> Vec<ListName> {

@@ -13,14 +13,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::ser::SerializeMap as _;
 
 pub use grant::Grant;
 pub use lists::ListName;
-pub use rename::{Rename, Sort};
-pub use revoke::{Prune, Revoke};
+pub use revoke::Revoke;
 pub use step::{When, parse_age};
 
 use super::Source;
@@ -40,9 +39,19 @@ use step::{EditAction, EditStep, is_sorted};
 pub enum EditRequest {
     Grant(Grant),
     Revoke(Revoke),
-    Prune(Prune),
-    Rename(Rename),
-    Sort(Sort),
+    /// Delete the entries that ended longer ago than this.
+    Prune {
+        older_than: SignedDuration,
+    },
+    /// Write another address or id of the same person into all lists.
+    Rename {
+        old: PersonRef,
+        new: PersonRef,
+    },
+    /// Sort the addresses of lists, or refuse lists that are not sorted.
+    Sort {
+        check: bool,
+    },
 }
 
 /// An edit of the files, or its refusal.
@@ -145,9 +154,9 @@ pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Sp
     let mut draft = match request {
         EditRequest::Grant(grant) => grant.draft(&context)?,
         EditRequest::Revoke(revoke) => revoke.draft(&context)?,
-        EditRequest::Prune(prune) => prune.draft(&context),
-        EditRequest::Rename(rename) => rename.draft(&context)?,
-        EditRequest::Sort(sort) => sort.draft(&context),
+        EditRequest::Prune { older_than } => revoke::prune(&context, *older_than),
+        EditRequest::Rename { old, new } => rename::rename(&context, old, new)?,
+        EditRequest::Sort { check } => rename::sort(&context, *check),
     };
     draft.steps.sort_by_key(|step| (step.list.index, step.index));
     let (mut new, mut changes) = (BTreeMap::new(), Vec::new());
@@ -230,10 +239,6 @@ impl<'d> EditContext<'d> {
             if !named.iter().any(|other| other.index == list.index) {
                 named.push(list);
             }
-        }
-        if named.is_empty() {
-            let help = "name at least one group, or use --roster or --everywhere";
-            return Err(EditError::usage("no group or roster is named", help));
         }
         Ok(named)
     }
@@ -346,7 +351,7 @@ fn sorts_after_rename<'d>(
     context: &EditContext<'_>,
     after: &'d Lists<'d>,
 ) -> Vec<EditStep<'d>> {
-    if !matches!(context.request, EditRequest::Rename(_)) {
+    if !matches!(context.request, EditRequest::Rename { .. }) {
         return Vec::new();
     }
     let edited = steps.chunk_by(|step, other| step.list.index == other.list.index).filter_map(<[_]>::first);
@@ -401,10 +406,10 @@ fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
     // One person can break a rule several times: with an own entry, and through rosters.
     let mut known: BTreeMap<BreachKey, usize> = BTreeMap::new();
     for mut breach in breaches(&context.files.desired, context.now) {
-        if let (EditRequest::Rename(rename), Some(person)) = (context.request, breach.key.renamed())
-            && *person == rename.old
+        if let (EditRequest::Rename { old, new }, Some(person)) = (context.request, breach.key.renamed())
+            && person == old
         {
-            *person = rename.new.clone();
+            *person = new.clone();
         }
         *known.entry(breach.key).or_default() += 1;
     }

@@ -149,14 +149,14 @@ pub(super) fn end(when: Option<&When>, now: Timestamp) -> Result<Option<Moment>,
 }
 
 fn check_reason(reason: &str) -> Result<Arc<str>, EditError> {
-    let help = "write a short reason on one line";
-    if reason.trim().is_empty() {
-        return Err(EditError::usage("--reason is empty", help));
-    }
-    if reason.chars().any(is_invisible) {
-        return Err(EditError::usage("--reason has control characters, or characters that cannot be seen", help));
-    }
-    Ok(reason.into())
+    let message = if reason.trim().is_empty() {
+        "--reason is empty"
+    } else if reason.chars().any(is_invisible) {
+        "--reason has control characters, or characters that cannot be seen"
+    } else {
+        return Ok(reason.into());
+    };
+    Err(EditError::usage(message, "write a short reason on one line"))
 }
 
 /// The terms that extend an entry from the earlier beginning to the later end.

@@ -8,94 +8,75 @@ use crate::config::entry::Entry;
 use crate::config::problem::Problem;
 use crate::model::{Email, PersonRef, Window, first_day, last_day};
 
-/// A request to write another address or id of the same person into all lists.
-#[derive(Clone, Debug)]
-pub struct Rename {
-    pub old: PersonRef,
-    pub new: PersonRef,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct Sort {
-    /// Refuse lists that are not sorted, instead of sorting them.
-    pub check: bool,
-}
-
-impl Rename {
-    pub(super) fn draft<'d>(&self, context: &EditContext<'d>) -> Result<Draft<'d>, EditError> {
-        let mut draft = Draft::default();
-        let mut nowhere = true;
-        for list in &context.lists.all {
-            let Some(old) = list.own(&self.old) else { continue };
-            nowhere = false;
-            let new = list.own(&self.new).filter(|new| new.index != old.index);
-            let is_bare = matches!((&self.new, &list.name), (PersonRef::Email(_), _) | (_, ListName::Setting(_)));
-            match new {
-                Some(new) if list.is_membership() => self.join(context, &old, &new, &mut draft),
-                Some(_) => draft.steps.push(EditStep::of(&old, EditAction::Remove)),
-                None if !list.is_membership() && !is_bare => {
-                    let help = "name the owner by an address, or remove the entry first";
-                    draft.refusals.push(Problem::at(&old.origin(), "an owner cannot be named by an id").help(help));
-                }
-                None if old.person.to_string() == self.new.to_string() => {
-                    let message = format!("{} is already in {}", self.new, list.name);
-                    draft.unchanged.push(Unchanged { message, origin: old.origin() });
-                }
-                None => {
-                    let action = EditAction::Rename { person: self.new.clone(), is_bare };
-                    draft.steps.push(EditStep::of(&old, action));
-                }
+pub(super) fn rename<'d>(context: &EditContext<'d>, old: &PersonRef, new: &PersonRef) -> Result<Draft<'d>, EditError> {
+    let (mut draft, mut nowhere) = (Draft::default(), true);
+    for list in &context.lists.all {
+        let Some(found) = list.own(old) else { continue };
+        nowhere = false;
+        let other = list.own(new).filter(|other| other.index != found.index);
+        let is_bare = matches!((new, &list.name), (PersonRef::Email(_), _) | (_, ListName::Setting(_)));
+        match other {
+            Some(other) if list.is_membership() => join(context, &found, &other, new, &mut draft),
+            Some(_) => draft.steps.push(EditStep::of(&found, EditAction::Remove)),
+            None if !list.is_membership() && !is_bare => {
+                let help = "name the owner by an address, or remove the entry first";
+                draft.refusals.push(Problem::at(&found.origin(), "an owner cannot be named by an id").help(help));
             }
-            draft.note_observed(list);
-        }
-        if nowhere { Err(self.unknown(context)) } else { Ok(draft) }
-    }
-
-    /// Joins the entries of both in one list as a grant to the new person of the old one's time would.
-    fn join<'d>(&self, context: &EditContext<'d>, old: &Found<'d>, new: &Found<'d>, draft: &mut Draft<'d>) {
-        let Window { from, until } = old.window;
-        let replaces = has_ended(new.window, context.now);
-        let asked = NewEntry {
-            person: self.new.clone(),
-            from: from.map(|time| Moment { text: first_day(time), time }),
-            until: until.map(|time| Moment { text: last_day(time), time }),
-            reason: old.entry.reason().filter(|_| replaces || new.entry.reason().is_none()).cloned(),
-            window: old.window,
-        };
-        if !has_ended(old.window, context.now) && !cover(&mut [new.window], old.window) {
-            match extended(context, new, asked) {
-                Ok(action) => draft.steps.push(EditStep::of(new, action)),
-                Err(gap) => return draft.refusals.push(gap),
+            None if found.person.to_string() == new.to_string() => {
+                let message = format!("{new} is already in {}", list.name);
+                draft.unchanged.push(Unchanged { message, origin: found.origin() });
+            }
+            None => {
+                let action = EditAction::Rename { person: new.clone(), is_bare };
+                draft.steps.push(EditStep::of(&found, action));
             }
         }
-        draft.steps.push(EditStep::of(old, EditAction::Remove));
+        draft.note_observed(list);
     }
-
-    fn unknown(&self, context: &EditContext<'_>) -> EditError {
-        let help = match meant(&self.old, context.lists.all.iter()) {
+    if nowhere {
+        let help = match meant(old, context.lists.all.iter()) {
             Some(meant) => format!("did you mean {meant}?"),
             None => "use the address or id as it is in the files".into(),
         };
-        EditError::usage(format!("{} is not in any list of the files", self.old), help)
+        return Err(EditError::usage(format!("{old} is not in any list of the files"), help));
     }
+    Ok(draft)
 }
 
-impl Sort {
-    pub(super) fn draft<'d>(self, context: &EditContext<'d>) -> Draft<'d> {
-        let mut draft = Draft::default();
-        for list in context.lists.memberships() {
-            if !self.check {
-                draft.steps.extend(sorting(list));
-                continue;
-            }
-            for (entry, next) in misplaced(list.entries) {
-                let message = format!("{} is out of order in {}: it belongs before {next}", entry.who, list.name);
-                let help = format!("run: {}", (context.spell)(&["sort"]));
-                draft.refusals.push(Problem::at(&list.origin(entry.at), message).help(help));
-            }
+/// Joins the entries of both in one list as a grant to the new person of the old one's time would.
+fn join<'d>(context: &EditContext<'d>, old: &Found<'d>, new: &Found<'d>, person: &PersonRef, draft: &mut Draft<'d>) {
+    let Window { from, until } = old.window;
+    let replaces = has_ended(new.window, context.now);
+    let asked = NewEntry {
+        person: person.clone(),
+        from: from.map(|time| Moment { text: first_day(time), time }),
+        until: until.map(|time| Moment { text: last_day(time), time }),
+        reason: old.entry.reason().filter(|_| replaces || new.entry.reason().is_none()).cloned(),
+        window: old.window,
+    };
+    if !has_ended(old.window, context.now) && !cover(&mut [new.window], old.window) {
+        match extended(context, new, asked) {
+            Ok(action) => draft.steps.push(EditStep::of(new, action)),
+            Err(gap) => return draft.refusals.push(gap),
         }
-        draft
     }
+    draft.steps.push(EditStep::of(old, EditAction::Remove));
+}
+
+pub(super) fn sort<'d>(context: &EditContext<'d>, check: bool) -> Draft<'d> {
+    let mut draft = Draft::default();
+    for list in context.lists.memberships() {
+        if !check {
+            draft.steps.extend(sorting(list));
+            continue;
+        }
+        for (entry, next) in misplaced(list.entries) {
+            let message = format!("{} is out of order in {}: it belongs before {next}", entry.who, list.name);
+            let help = format!("run: {}", (context.spell)(&["sort"]));
+            draft.refusals.push(Problem::at(&list.origin(entry.at), message).help(help));
+        }
+    }
+    draft
 }
 
 /// The step that sorts a list, if it is not sorted. Only addresses move.

@@ -22,29 +22,21 @@ pub struct Revoke {
     pub partial: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct Prune {
-    pub older_than: SignedDuration,
-}
-
-impl Prune {
-    pub(super) fn draft<'d>(self, context: &EditContext<'d>) -> Draft<'d> {
-        let (mut draft, mut kept) = (Draft::default(), 0);
-        for list in context.lists.memberships() {
-            for (index, entry) in list.entries.iter().enumerate() {
-                let ended = entry.window().until.filter(|until| context.now.duration_since(*until) > self.older_than);
-                if ended.is_none() {
-                    continue;
-                }
-                if context.lists.ends_additive(list) {
-                    kept += 1;
-                } else {
-                    draft.steps.push(EditStep { list, index, entry: Some(entry), action: EditAction::Remove });
-                }
+pub(super) fn prune<'d>(context: &EditContext<'d>, older_than: SignedDuration) -> Draft<'d> {
+    let (mut draft, mut kept) = (Draft::default(), 0);
+    for list in context.lists.memberships() {
+        for (index, entry) in list.entries.iter().enumerate() {
+            if entry.window().until.is_none_or(|until| context.now.duration_since(until) <= older_than) {
+                continue;
+            }
+            if context.lists.ends_additive(list) {
+                kept += 1;
+            } else {
+                draft.steps.push(EditStep { list, index, entry: Some(entry), action: EditAction::Remove });
             }
         }
-        Draft { kept: Some(kept), ..draft }
     }
+    Draft { kept: Some(kept), ..draft }
 }
 
 struct Revoking<'r, 'd> {

@@ -167,18 +167,25 @@ pub(super) fn apply(tree: &mut Node<'_>, list: &ListName, steps: &[&EditStep<'_>
     })?;
     let Value::Sequence(items) = &mut node.value else { return None };
     // From the end, so that the indexes of the other steps stay.
-    for EditStep { index, action, .. } in steps.iter().rev() {
+    for EditStep { index, entry, action, .. } in steps.iter().rev() {
+        let item = entry.and_then(|_| items.get(*index));
         let new = match action {
-            EditAction::Insert(new) | EditAction::Replace(new) => Some(entry(new)),
+            EditAction::Insert(new) | EditAction::Replace(new) => {
+                let pairs = new.pairs().map(|(key, value)| (key, Some(value)));
+                Some(changed(None, pairs, matches!(new.person, PersonRef::Email(_))))
+            }
             EditAction::Remove => None,
-            EditAction::Change(terms) => Some(changed(items.get(*index)?, terms)?),
-            EditAction::Rename { person, is_bare } => Some(renamed(items.get(*index)?, person, *is_bare)),
+            EditAction::Change(terms) => Some(changed(item, terms.clone(), false)),
+            EditAction::Rename { person, is_bare } => {
+                let whom = (key_of(person), Some(person.to_string()));
+                Some(changed(item, [("email", None), ("id", None), whom], *is_bare))
+            }
             EditAction::Sort(order) => {
                 *items = order.iter().map(|from| items.get(*from).cloned()).collect::<Option<_>>()?;
                 continue;
             }
         };
-        let end = if matches!(action, EditAction::Insert(_)) { *index } else { *index + 1 };
+        let end = *index + usize::from(entry.is_some());
         if end > items.len() {
             return None;
         }
@@ -187,40 +194,25 @@ pub(super) fn apply(tree: &mut Node<'_>, list: &ListName, steps: &[&EditStep<'_>
     Some(())
 }
 
-fn text<'s>(text: impl Into<Cow<'s, str>>) -> Node<'s> {
-    Node::new(Value::Text(text.into()))
-}
-
-fn entry<'s>(new: &NewEntry) -> Node<'s> {
-    let mut pairs: Vec<_> = new.pairs().map(|(key, value)| (text(key), text(value))).collect();
-    match (&new.person, pairs.as_slice()) {
-        (PersonRef::Email(_), [_]) => pairs.remove(0).1,
+/// An entry with other keys, or a new one. It is only an address or id if it can be, and was no mapping.
+fn changed<'s>(
+    item: Option<&Node<'s>>,
+    keys: impl IntoIterator<Item = (&'static str, Option<String>)>,
+    can_be_bare: bool,
+) -> Node<'s> {
+    let text = |text: Cow<'s, str>| Node::new(Value::Text(text));
+    let (mut pairs, was_mapping) = match item.map(|item| &item.value) {
+        Some(Value::Mapping(pairs)) => (pairs.clone(), true),
+        _ => (item.map(|item| (text("email".into()), item.clone())).into_iter().collect(), false),
+    };
+    for (key, value) in keys {
+        pairs.retain(|(name, _)| name.text() != Some(key));
+        pairs.extend(value.map(|value| (text(key.into()), text(value.into()))));
+    }
+    match pairs.as_slice() {
+        [(_, whom)] if can_be_bare && !was_mapping => whom.clone(),
         _ => Node::new(Value::Mapping(pairs)),
     }
-}
-
-fn changed<'s>(item: &Node<'s>, terms: &ChangedTerms) -> Option<Node<'s>> {
-    let mut pairs = match &item.value {
-        Value::Text(_) => vec![(text("email"), item.clone())],
-        Value::Mapping(pairs) => pairs.clone(),
-        _ => return None,
-    };
-    for (key, value) in terms {
-        pairs.retain(|(name, _)| name.text() != Some(key));
-        pairs.extend(value.clone().map(|value| (text(*key), text(value))));
-    }
-    Some(Node::new(Value::Mapping(pairs)))
-}
-
-fn renamed<'s>(item: &Node<'s>, person: &PersonRef, is_bare: bool) -> Node<'s> {
-    let mut pairs = match &item.value {
-        Value::Mapping(pairs) => pairs.clone(),
-        _ if is_bare => return text(person.to_string()),
-        _ => Vec::new(),
-    };
-    pairs.retain(|(key, _)| !matches!(key.text(), Some("email" | "id")));
-    pairs.push((text(key_of(person)), text(person.to_string())));
-    Node::new(Value::Mapping(pairs))
 }
 
 pub(super) const fn key_of(person: &PersonRef) -> &'static str {

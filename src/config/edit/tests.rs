@@ -29,14 +29,14 @@ fn request(line: &str) -> EditRequest {
     let mut words = line.split('/');
     let command = words.next().unwrap();
     if command == "prune" {
-        return EditRequest::Prune(Prune { older_than: parse_age(words.next().unwrap_or("30d")).unwrap() });
+        return EditRequest::Prune { older_than: parse_age(words.next().unwrap_or("30d")).unwrap() };
     }
     if command == "sort" {
-        return EditRequest::Sort(Sort { check: words.next().is_some() });
+        return EditRequest::Sort { check: words.next().is_some() };
     }
     let person = person(words.next().unwrap());
     if command == "rename" {
-        return EditRequest::Rename(Rename { old: person, new: self::person(words.next().unwrap()) });
+        return EditRequest::Rename { old: person, new: self::person(words.next().unwrap()) };
     }
     let (mut lists, mut from, mut until, mut reason) = (Vec::new(), None, None, None);
     let (mut everywhere, mut partial) = (false, false);
