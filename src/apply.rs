@@ -21,7 +21,6 @@ mod recheck;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,12 +30,13 @@ use tokio::time::Instant;
 
 use crate::cloudflare::{ApiError, Client};
 use crate::journal::{Journal, LineKind};
-use crate::model::{GroupId, GroupName, MemberId, RunStatus};
+use crate::model::{GroupId, MemberId, RunStatus};
 use crate::plan::Plan;
 use crate::report::{self, HeldRemoval, Report, StaleGroup};
 
 use evidence::Evidence;
 use group::GroupRun;
+use ledger::State;
 pub use recheck::{Recheck, recheck};
 
 /// The total time of a run for repeating readings that contradict acknowledged writes.
@@ -77,20 +77,25 @@ struct ApplyRun<'a> {
     context: Context<'a>,
     /// The client for readings that settle a write. They continue for a short time after a stop.
     reader: Client,
-    evidence: Evidence,
-    /// The groups that differ from the plan, as long as nothing was changed.
-    stale: Mutex<Vec<StaleGroup>>,
-    /// Why the journal can no longer be written.
-    journal_failed: Mutex<Option<String>>,
-    finished: Mutex<u64>,
+    evidence: Evidence<'a>,
+    state: Mutex<RunState>,
     /// Limits how many groups remove members at the same time, so that no request waits behind those of other groups: a
     /// PUT relies on the reading immediately before it.
     turns: Semaphore,
-    credentials_refused: AtomicBool,
-    wrote: AtomicBool,
-    may_have_changed: AtomicBool,
+}
+
+#[derive(Default)]
+struct RunState {
+    /// The groups that differ from the plan, as long as nothing was changed.
+    stale: Vec<StaleGroup>,
+    /// Why the journal can no longer be written.
+    journal_failed: Option<String>,
+    finished: u64,
+    credentials_refused: bool,
+    wrote: bool,
+    may_have_changed: bool,
     /// The time that this run has paused before repeated readings.
-    pauses: Mutex<Pauses>,
+    pauses: Pauses,
 }
 
 pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Report {
@@ -98,62 +103,59 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Re
         Start::Planned => (Present::new(), true),
         Start::Rechecked { present, planned } => (present, planned),
     };
-    let run = ApplyRun::new(plan, context);
+    let run = ApplyRun {
+        plan,
+        reader: context.client.settling(),
+        evidence: Evidence::of(plan),
+        state: Mutex::default(),
+        turns: Semaphore::new(context.client.concurrency()),
+        context,
+    };
     let mut groups: Vec<GroupRun<'_>> = plan
         .groups
         .iter()
         .map(|group| match present.remove(&group.id).filter(|_| reads_all || !group.operations.is_empty()) {
-            Some(members) => GroupRun::new(group, members, true),
-            None => GroupRun::new(group, group.observed.keys().copied().collect(), reads_all),
+            Some(members) => GroupRun::new(&run, group, members, true),
+            None => GroupRun::new(&run, group, group.observed.keys().copied().collect(), reads_all),
         })
         .collect();
     for group in &groups {
         run.evidence.note(group.plan.id, &group.present);
     }
-    run.record_members(&groups, |group| LineKind::Before { group: group.reference(), members: group.members() }).await;
+    let has_operations = |group: &&GroupRun<'_>| !group.plan.operations.is_empty();
+    for group in groups.iter().filter(has_operations) {
+        run.record(LineKind::Before { group: group.plan.reference(), members: group.present.clone() }).await;
+    }
 
-    join_all(groups.iter_mut().map(|group| group.add(&run))).await;
+    join_all(groups.iter_mut().map(|group| group.add())).await;
     run.prove(&mut groups).await;
     for member in &plan.exchanges {
         run.exchange(*member, &mut groups).await;
     }
     run.prove(&mut groups).await;
-    join_all(groups.iter_mut().map(|group| group.remove(&run))).await;
+    join_all(groups.iter_mut().map(|group| group.remove())).await;
     loop {
         run.adopt_readings(&mut groups).await;
         let changed = groups.iter_mut().filter(|group| group.is_to_be_compared()).collect();
         run.read_until_consistent(changed, run.context.settle_within).await;
         // A late reading may have kept a removal that another one allows now.
-        let again: Vec<&mut GroupRun<'_>> = groups.iter_mut().filter_map(|group| group.reopen(&run)).collect();
+        let again: Vec<&mut GroupRun<'_>> = groups.iter_mut().filter_map(|group| group.reopen()).collect();
         if again.is_empty() {
             break;
         }
-        join_all(again.into_iter().map(|group| group.remove(&run))).await;
+        join_all(again.into_iter().map(|group| group.remove())).await;
     }
 
     run.note_moved(&mut groups).await;
-    run.record_members(&groups, |group| LineKind::After { group: group.reference(), members: group.last_whole() })
-        .await;
+    for group in groups.iter().filter(has_operations) {
+        run.record(LineKind::After { group: group.plan.reference(), members: group.last_whole() }).await;
+    }
     run.finish(reads_all, groups).await
 }
 
-impl<'a> ApplyRun<'a> {
-    fn new(plan: &'a Plan, context: Context<'a>) -> Self {
-        let concurrency = context.client.concurrency();
-        Self {
-            plan,
-            reader: context.client.settling(),
-            context,
-            evidence: Evidence::of(plan),
-            stale: Mutex::default(),
-            journal_failed: Mutex::default(),
-            finished: Mutex::default(),
-            turns: Semaphore::new(concurrency),
-            credentials_refused: AtomicBool::new(false),
-            wrote: AtomicBool::new(false),
-            may_have_changed: AtomicBool::new(false),
-            pauses: Mutex::default(),
-        }
+impl ApplyRun<'_> {
+    fn state(&self) -> MutexGuard<'_, RunState> {
+        locked(&self.state)
     }
 
     /// Why no further requests are sent, if so.
@@ -161,10 +163,11 @@ impl<'a> ApplyRun<'a> {
         if self.is_stopped() {
             return Some("interrupted before it was sent".into());
         }
-        if !locked(&self.stale).is_empty() && !self.may_have_changed.load(Ordering::Relaxed) {
+        let state = self.state();
+        if !state.stale.is_empty() && !state.may_have_changed {
             return Some("the plan is stale".into());
         }
-        locked(&self.journal_failed).as_ref().map(|error| format!("the journal cannot be written: {error}"))
+        state.journal_failed.as_ref().map(|error| format!("the journal cannot be written: {error}"))
     }
 
     fn is_stopped(&self) -> bool {
@@ -176,7 +179,7 @@ impl<'a> ApplyRun<'a> {
     async fn read_until_consistent(&self, mut groups: Vec<&mut GroupRun<'_>>, within: Duration) {
         let mut pause = FIRST_PAUSE;
         loop {
-            join_all(groups.iter_mut().map(|group| group.read_back(self))).await;
+            join_all(groups.iter_mut().map(|group| group.read_back())).await;
             groups.retain(|group| group.is_contradicted());
             let left = self.settling_left(within);
             if groups.is_empty() || left.is_zero() {
@@ -191,20 +194,14 @@ impl<'a> ApplyRun<'a> {
     /// Before a removal, reads back the additions on which one depends.
     async fn prove(&self, groups: &mut [GroupRun<'_>]) {
         if self.plan.removes_anybody() {
-            let unproven = groups.iter_mut().filter(|group| group.needs_proof(self)).collect();
+            let unproven = groups.iter_mut().filter(|group| group.needs_proof()).collect();
             self.read_until_consistent(unproven, self.settle_before_the_end()).await;
-        }
-    }
-
-    async fn record_members<'p>(&self, groups: &[GroupRun<'p>], line: impl Fn(&GroupRun<'p>) -> LineKind) {
-        for group in groups.iter().filter(|group| group.has_operations()) {
-            self.record(line(group)).await;
         }
     }
 
     /// Records a line. If this fails, no further requests are sent.
     async fn record(&self, line: LineKind) {
-        if locked(&self.journal_failed).is_some() {
+        if self.state().journal_failed.is_some() {
             return;
         }
         if let Err(error) = self.context.journal.write(line).await {
@@ -213,29 +210,26 @@ impl<'a> ApplyRun<'a> {
     }
 
     fn note_journal_failure(&self, error: &std::io::Error) {
-        locked(&self.journal_failed).get_or_insert_with(|| error.to_string());
+        self.state().journal_failed.get_or_insert_with(|| error.to_string());
     }
 
     fn note_failure(&self, error: &ApiError) {
-        self.credentials_refused.fetch_or(error.may_concern_credentials(), Ordering::Relaxed);
+        self.state().credentials_refused |= error.may_concern_credentials();
     }
 
     fn finish_one(&self) {
-        let mut finished = locked(&self.finished);
-        *finished += 1;
-        (self.context.progress)(*finished);
+        let mut state = self.state();
+        state.finished += 1;
+        (self.context.progress)(state.finished);
     }
 
-    async fn finish(self, reads_all: bool, groups: Vec<GroupRun<'_>>) -> Report {
+    async fn finish(&self, reads_all: bool, groups: Vec<GroupRun<'_>>) -> Report {
         let plan = self.plan;
-        let blocked: BTreeSet<&GroupName> = plan.blocked.iter().map(|blocked| &blocked.group).collect();
-        let groups = groups.into_iter().map(|group| {
-            let is_blocked = blocked.contains(group.name());
-            group.into_report(is_blocked, &self)
-        });
+        let groups = groups.into_iter().map(GroupRun::into_report).collect();
         let held = plan.groups.iter().flat_map(|group| {
             group.held.iter().map(|change| HeldRemoval { group: group.name.clone(), change: change.clone() })
         });
+        let state = std::mem::take(&mut *self.state());
         let mut report = Report {
             format_version: report::FORMAT_VERSION,
             digest: plan.digest,
@@ -251,19 +245,86 @@ impl<'a> ApplyRun<'a> {
             is_blocked: plan.is_blocked(),
             covers_account: reads_all && self.context.whole_account && !plan.reports_more(),
             interrupted: self.is_stopped(),
-            credentials_refused: self.credentials_refused.load(Ordering::Relaxed),
-            wrote: self.wrote.load(Ordering::Relaxed),
-            may_have_changed: self.may_have_changed.load(Ordering::Relaxed),
-            journal_failed: locked(&self.journal_failed).clone(),
+            credentials_refused: state.credentials_refused,
+            wrote: state.wrote,
+            may_have_changed: state.may_have_changed,
+            journal_failed: state.journal_failed,
             requests: self.context.client.requests(),
-            stale: std::mem::take(&mut *locked(&self.stale)),
-            groups: groups.collect(),
+            stale: state.stale,
+            groups,
         }
         .judged();
         if let Err(error) = self.context.journal.write(LineKind::End { complete: report.complete }).await {
             report.journal_failed.get_or_insert_with(|| error.to_string());
         }
         report.judged()
+    }
+}
+
+impl ApplyRun<'_> {
+    /// Removes the member from the groups that exclude those that they join, and adds them once a reading shows them
+    /// gone. Nobody is removed from one of these groups unless they may be removed from all, and joined afterwards.
+    async fn exchange(&self, member: MemberId, groups: &mut [GroupRun<'_>]) {
+        let joins = |group: &GroupRun<'_>| self.evidence.joins_last(group.plan.id, member);
+        let leaves = |group: &GroupRun<'_>| self.evidence.leaves_first(group.plan.id, member);
+        let mut refusal = None;
+        for group in groups.iter_mut() {
+            if joins(group) && !group.present.contains(&member) {
+                refusal = refusal.or_else(|| group.closed_by());
+            } else if leaves(group) && group.present.contains(&member) {
+                group.prove_for_guards(member).await;
+                refusal = refusal.or_else(|| group.closed_by().or_else(|| group.allow_delete(member).err()));
+            }
+        }
+        for group in groups.iter_mut().filter(|group| leaves(group)) {
+            match &refusal {
+                None => group.delete(member).await,
+                Some(reason) if group.ledger.is_open(member) => group.ledger.keep(member, kept(reason), false),
+                Some(_) => {}
+            }
+            self.finish_one();
+        }
+        let mut shown = Vec::new();
+        // Whether the API refused each removal, and a reading confirms that the member is still there.
+        let mut stays = true;
+        for group in groups.iter_mut().filter(|group| leaves(group)) {
+            if refusal.is_none() && group.wrote {
+                group.settle().await;
+            }
+            if group.present.contains(&member) || group.unread.is_some() {
+                shown.push(format!("{:?}", group.plan.name.as_str()));
+                stays &= group.unread.is_none() && group.ledger.was_refused(member);
+            }
+        }
+        for group in groups.iter_mut().filter(|group| joins(group)) {
+            if !group.present.contains(&member) {
+                if shown.is_empty() {
+                    group.ledger.note_left(member);
+                    group.post(vec![member]).await;
+                } else {
+                    let from = shown.join(" and ");
+                    let reason = match &refusal {
+                        Some(reason) => format!("not added, because the member stays in {from}: {reason}"),
+                        None if stays => format!("not added, because the member is still in {from}"),
+                        None => format!(
+                            "not added, because no reading shows that the member has left {from}; the member may be \
+                             in neither {from} nor {:?}. Apply again",
+                            group.plan.name.as_str()
+                        ),
+                    };
+                    group.ledger.give_up([&member], &State::Failed(reason));
+                }
+            }
+            self.finish_one();
+        }
+    }
+}
+
+fn kept(reason: &str) -> String {
+    if reason.starts_with("kept") {
+        reason.to_owned()
+    } else {
+        format!("kept, because the member could not join the other group: {reason}")
     }
 }
 
@@ -304,7 +365,7 @@ impl ApplyRun<'_> {
 
     /// The remaining time that the run may spend before this point.
     fn settling_left(&self, within: Duration) -> Duration {
-        let spent = locked(&self.pauses).total();
+        let spent = self.state().pauses.total();
         let left = within.saturating_sub(spent);
         match self.context.client.settles_until() {
             Some(end) => left.min(end.saturating_duration_since(Instant::now())),
@@ -315,13 +376,13 @@ impl ApplyRun<'_> {
     /// Waits. A signal ends the wait early and shortens the remaining time.
     async fn pause(&self, pause: Duration) {
         let began = Instant::now();
-        locked(&self.pauses).begin();
+        self.state().pauses.begin();
         let mut stop = self.context.stop.clone();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop), if !self.is_stopped() => {}
         }
-        locked(&self.pauses).end();
+        self.state().pauses.end();
         // A wait of a second or more outdates the readings that a write relies on.
         if began.elapsed() >= Duration::from_secs(1) {
             self.context.client.outdate_readings();

@@ -48,9 +48,8 @@ pub async fn histories(client: &Client, plan: &Plan, now: Timestamp) -> Historie
         .groups
         .iter()
         .flat_map(|group| {
-            let name = GroupRef { id: group.id, name: group.name.clone() };
             let changes = group.changes.iter().chain(&group.held).filter(|change| change.expired.is_none());
-            changes.map(move |change| (name.clone(), change.member.id, change.action))
+            changes.map(move |change| (group.reference(), change.member.id, change.action))
         })
         .collect();
     let beginnings = beginnings(client, &questions, now).await;

@@ -7,112 +7,92 @@ use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 
 use super::group::GroupRun;
-use super::ledger::State;
 use super::recheck::moved;
 use super::{ApplyRun, locked};
 use crate::cloudflare::ApiError;
-use crate::model::{GroupId, GroupName, GroupRef, GroupSummary, MemberId, Membership, Mode};
-use crate::plan::{Freshness, GroupPlan, Operation, Plan};
+use crate::model::{GroupId, GroupRef, GroupSummary, MemberId, Membership, Mode};
+use crate::plan::{Change, Freshness, GroupPlan, Operation, Plan};
 use crate::report::StaleGroup;
 
 /// What is known of the groups on which the writes of other groups depend.
-pub(super) struct Evidence {
-    /// For each group that somebody joins: the groups that exclude it.
-    exclusive: BTreeMap<GroupId, Vec<GroupRef>>,
-    /// For each group: the members who leave another group and who are in this one, or join it.
-    destinations: BTreeMap<GroupId, (GroupRef, BTreeSet<MemberId>)>,
-    /// The additions that wait until the member has left these groups.
-    after: BTreeMap<(GroupId, MemberId), BTreeSet<GroupId>>,
-    /// The last reading of each group that excludes another one.
+pub(super) struct Evidence<'a> {
+    plan: &'a Plan,
+    /// For each member who leaves a group: the groups that must show the member first.
+    destinations: BTreeMap<MemberId, BTreeSet<GroupRef>>,
+    /// The additions that wait until the member has left the groups of `Change::after`.
+    after: BTreeMap<(GroupId, MemberId), &'a Change>,
+    /// The last reading of each group on which the write of another one can depend.
     seen: Mutex<BTreeMap<GroupId, BTreeSet<MemberId>>>,
-    /// For each member who leaves a group: the groups that must show the member first, by the last readings.
-    awaited: Mutex<BTreeMap<MemberId, BTreeMap<GroupId, GroupName>>>,
     /// The readings of groups for the writes of others, with the time when each began.
     further: Mutex<BTreeMap<GroupId, (Instant, Membership)>>,
     /// All groups, if the list was read again.
     groups: tokio::sync::Mutex<Option<Arc<BTreeMap<GroupId, GroupSummary>>>>,
 }
 
-impl Evidence {
-    pub fn of(plan: &Plan) -> Self {
-        let mut exclusive: BTreeMap<GroupId, Vec<GroupRef>> = BTreeMap::new();
-        for pair in &plan.exclusive {
-            exclusive.entry(pair.group.id).or_default().push(pair.other.clone());
-        }
-        let mut after = BTreeMap::new();
-        for (group, change) in plan.groups.iter().flat_map(|group| group.additions().map(move |change| (group, change)))
-        {
-            if !change.after.is_empty() {
-                after.insert((group.id, change.member.id), change.after.iter().map(|group| group.id).collect());
-            }
-        }
+impl<'a> Evidence<'a> {
+    pub fn of(plan: &'a Plan) -> Self {
         let destinations = plan.destinations();
-        let (seen, awaited, further, groups) = Default::default();
-        Self { exclusive, destinations, after, seen, awaited, further, groups }
+        let excluding = plan.exclusive.iter().map(|pair| &pair.other);
+        let relied_on = destinations.values().flatten().chain(excluding);
+        let seen = Mutex::new(relied_on.map(|group| (group.id, BTreeSet::new())).collect());
+        let additions = |group: &'a GroupPlan| group.additions().map(|change| ((group.id, change.member.id), change));
+        let waits = |(_, change): &(_, &Change)| !change.after.is_empty();
+        let after = plan.groups.iter().flat_map(additions).filter(waits).collect();
+        Self { plan, destinations, after, seen, further: Mutex::default(), groups: tokio::sync::Mutex::default() }
     }
 
     /// Records the members of a group by its last reading.
     pub fn note(&self, group: GroupId, present: &BTreeSet<MemberId>) {
-        if let Some((group, members)) = self.destinations.get(&group) {
-            let mut awaited = locked(&self.awaited);
-            for member in members {
-                let groups = awaited.entry(*member).or_default();
-                if present.contains(member) {
-                    groups.remove(&group.id);
-                } else {
-                    groups.insert(group.id, group.name.clone());
-                }
-            }
+        if let Some(seen) = locked(&self.seen).get_mut(&group) {
+            seen.clone_from(present);
         }
-        if self.exclusive.values().flatten().any(|other| other.id == group) {
-            locked(&self.seen).insert(group, present.clone());
-        }
+    }
+
+    fn shows(&self, group: GroupId, member: MemberId) -> bool {
+        locked(&self.seen).get(&group).is_some_and(|members| members.contains(&member))
     }
 
     /// Why a member must stay in a group that they leave: another group does not show them.
     pub fn awaited_in(&self, member: MemberId, leaves: GroupId) -> Option<String> {
-        let awaited = locked(&self.awaited);
-        let waits_for_this =
-            |group: &GroupId| self.after.get(&(*group, member)).is_some_and(|after| after.contains(&leaves));
-        let (_, name) = awaited.get(&member)?.iter().find(|(group, _)| !waits_for_this(group))?;
-        Some(format!("kept, because the addition to {:?} is not proven", name.as_str()))
+        let is_awaited = |group: &&GroupRef| {
+            let waits_for_this = self.after.get(&(group.id, member)).is_some_and(|change| change.waits_for(leaves));
+            !waits_for_this && !self.shows(group.id, member)
+        };
+        let group = self.destinations.get(&member)?.iter().find(is_awaited)?;
+        Some(format!("kept, because the addition to {:?} is not proven", group.name.as_str()))
     }
 
     /// Whether the removal of a member from another group waits for this group.
     pub fn is_awaited(&self, member: MemberId, group: GroupId) -> bool {
-        locked(&self.awaited).get(&member).is_some_and(|groups| groups.contains_key(&group))
+        let joins = self.destinations.get(&member).is_some_and(|groups| groups.iter().any(|other| other.id == group));
+        joins && !self.shows(group, member)
     }
 
-    /// The groups that a member must leave before the addition to this group.
-    pub fn after(&self, group: GroupId, member: MemberId) -> Option<&BTreeSet<GroupId>> {
-        self.after.get(&(group, member))
+    /// Whether the member leaves other groups before they join this one.
+    pub fn joins_last(&self, group: GroupId, member: MemberId) -> bool {
+        self.after.contains_key(&(group, member))
     }
 
     /// Whether the member leaves this group before they join another one.
     pub fn leaves_first(&self, group: GroupId, member: MemberId) -> bool {
-        self.after.iter().any(|((_, joining), after)| *joining == member && after.contains(&group))
+        self.after.values().any(|change| change.member.id == member && change.waits_for(group))
     }
 
-    /// The group that shows the member and excludes this one.
-    pub fn excludes(&self, group: GroupId, member: MemberId) -> Option<&GroupRef> {
-        let seen = locked(&self.seen);
-        let shows = |other: &&GroupRef| seen.get(&other.id).is_some_and(|members| members.contains(&member));
-        self.exclusive.get(&group)?.iter().find(shows)
+    fn excluding(&self, group: GroupId) -> impl Iterator<Item = &'a GroupRef> {
+        self.plan.exclusive.iter().filter(move |pair| pair.group.id == group).map(|pair| &pair.other)
     }
 
     /// The other groups whose readings an operation relies on.
     fn relied_on(&self, group: &GroupPlan, operation: &Operation) -> Vec<&GroupRef> {
-        let adds = !matches!(operation, Operation::Delete(_));
-        let partners = self.exclusive.get(&group.id).into_iter().flatten().filter(|_| adds);
-        let leaving: BTreeSet<MemberId> = match operation {
-            Operation::Post(_) => BTreeSet::new(),
-            Operation::Put(_) => moving(group).collect(),
-            Operation::Delete(member) => moving(group).filter(|id| id == member).collect(),
+        let leaves = |id: &MemberId| match operation {
+            Operation::Post(_) => false,
+            Operation::Put(_) => true,
+            Operation::Delete(member) => id == member,
         };
-        let destinations = self.destinations.values().filter(|(other, members)| {
-            other.id != group.id && !leaving.is_empty() && leaving.iter().any(|id| members.contains(id))
-        });
-        partners.chain(destinations.map(|(other, _)| other)).collect()
+        let destinations = moving(group).filter(leaves).filter_map(|id| self.destinations.get(&id)).flatten();
+        let destinations: BTreeSet<&GroupRef> = destinations.filter(|other| other.id != group.id).collect();
+        let adds = !matches!(operation, Operation::Delete(_));
+        self.excluding(group.id).filter(|_| adds).chain(destinations).collect()
     }
 }
 
@@ -122,21 +102,20 @@ fn moving(group: &GroupPlan) -> impl Iterator<Item = MemberId> {
 }
 
 impl Plan {
-    /// For each group: the members who leave another group, and whom the plan adds here or leaves here as declared. An
-    /// observed group is no destination of a move.
-    pub(super) fn destinations(&self) -> BTreeMap<GroupId, (GroupRef, BTreeSet<MemberId>)> {
+    /// For each member who leaves a group: the groups where the plan adds them, or leaves them as declared. An observed
+    /// group is no destination of a move.
+    pub(super) fn destinations(&self) -> BTreeMap<MemberId, BTreeSet<GroupRef>> {
         let leaving: BTreeSet<MemberId> = self.groups.iter().flat_map(moving).collect();
-        let mut destinations = BTreeMap::new();
+        let mut destinations: BTreeMap<MemberId, BTreeSet<GroupRef>> = BTreeMap::new();
         for group in self.groups.iter().filter(|group| group.mode != Mode::Observe && !leaving.is_empty()) {
             let stays = |id: &&MemberId| match &group.required {
                 Some(required) => required.contains(id),
                 None => !group.removals().chain(&group.held).any(|change| change.member.id == **id),
             };
-            let present = group.observed.keys().filter(|id| leaving.contains(id)).filter(stays).copied();
-            let joining = group.additions().map(|change| change.member.id).filter(|id| leaving.contains(id));
-            let members: BTreeSet<MemberId> = present.chain(joining).collect();
-            if !members.is_empty() {
-                destinations.insert(group.id, (GroupRef { id: group.id, name: group.name.clone() }, members));
+            let present = group.observed.keys().filter(|id| leaving.contains(id)).filter(stays);
+            let joining = group.additions().map(|change| &change.member.id).filter(|id| leaving.contains(id));
+            for member in present.chain(joining) {
+                destinations.entry(*member).or_default().insert(group.reference());
             }
         }
         destinations
@@ -145,26 +124,26 @@ impl Plan {
 
 impl GroupRun<'_> {
     /// Whether a reading that the operation relies on is too old.
-    pub(super) fn is_outdated(&self, operation: &Operation, run: &ApplyRun<'_>) -> bool {
-        let client = run.context.client;
-        let relied = run.evidence.relied_on(self.plan, operation);
+    pub(super) fn is_outdated(&self, operation: &Operation) -> bool {
+        let client = self.run.context.client;
+        let relied = self.run.evidence.relied_on(self.plan, operation);
         client.is_outdated(Some(self.plan.id)) || relied.iter().any(|group| client.is_outdated(Some(group.id)))
     }
 
     /// Reads again what the operation relies on. If the group cannot be changed any more, no further requests are sent to
     /// it. If nothing was changed so far, the whole plan is then stale.
-    pub(super) async fn refresh(&mut self, operation: &Operation, run: &ApplyRun<'_>) {
-        if let Err(error) = self.read_evidence(operation, run).await {
+    pub(super) async fn refresh(&mut self, operation: &Operation) {
+        if let Err(error) = self.read_evidence(operation).await {
             self.closed = Some(format!("not sent, because the group could not be read again: {}", error.reason()));
         }
     }
 
-    async fn read_evidence(&mut self, operation: &Operation, run: &ApplyRun<'_>) -> Result<(), ApiError> {
-        let own = self.reference();
+    async fn read_evidence(&mut self, operation: &Operation) -> Result<(), ApiError> {
+        let (run, own) = (self.run, self.plan.reference());
         let others: Vec<&GroupRef> = run.evidence.relied_on(self.plan, operation);
         if let Some(groups) = run.groups_read_again().await? {
             let moved = others.iter().copied().chain([&own]).find_map(|group| moved(group, &groups));
-            if let Some((stale, reason)) = moved.or_else(|| self.refused_by(operation, &groups, run)) {
+            if let Some((stale, reason)) = moved.or_else(|| self.refused_by(operation, &groups)) {
                 run.note_stale(stale);
                 self.closed = Some(reason);
                 return Ok(());
@@ -178,7 +157,7 @@ impl GroupRun<'_> {
                 locked(&run.evidence.further).insert(group.id, (began, members));
             }
         }
-        self.read(run).await?;
+        self.read().await?;
         let left = self.plan.removals().filter(|change| self.present.contains(&change.member.id)).count();
         let joining = self.plan.additions().filter(|change| !self.present.contains(&change.member.id)).count();
         let breaks = left > 0 && ((self.present.len() + joining - left) as u64) < self.plan.guards.least();
@@ -194,26 +173,26 @@ impl GroupRun<'_> {
         &self,
         operation: &Operation,
         groups: &BTreeMap<GroupId, GroupSummary>,
-        run: &ApplyRun<'_>,
     ) -> Option<(StaleGroup, String)> {
-        let name = self.name();
+        let (plan, name) = (self.run.plan, &self.plan.name);
+        let stale = StaleGroup::new(name.clone());
         let adds = !matches!(operation, Operation::Delete(_));
         let present = groups.get(&self.plan.id).filter(|_| adds);
-        if let Some(changed) = present.and_then(|present| run.plan.changed_permissions(self.plan.id, present)) {
+        if let Some(changed) = present.and_then(|present| plan.changed_permissions(self.plan.id, present)) {
             let reason = format!("the group {:?} {changed}", name.as_str());
-            return Some((StaleGroup { permissions: Some(changed), ..StaleGroup::new(name.clone()) }, reason));
+            return Some((StaleGroup { permissions: Some(changed), ..stale }, reason));
         }
-        let reason = run.plan.refused_by(groups)?;
-        Some((StaleGroup { refused: Some(reason.clone()), ..StaleGroup::new(name.clone()) }, reason))
+        let reason = plan.refused_by(groups)?;
+        Some((StaleGroup { refused: Some(reason.clone()), ..stale }, reason))
     }
 
     /// An added member whom the last reading shows with an address that the plan does not know: the files mean somebody
     /// else by now.
-    pub(super) fn renamed(&self, run: &ApplyRun<'_>) -> Option<String> {
+    pub(super) fn renamed(&self) -> Option<String> {
         let read = self.last_read.as_ref()?;
         self.plan.additions().find_map(|change| {
             let (planned, now) = (change.member.email.as_ref()?, read.get(&change.member.id)?.email.as_ref()?);
-            let further = run.plan.addresses.get(&change.member.id);
+            let further = self.run.plan.addresses.get(&change.member.id);
             let is_known = planned == now || further.is_some_and(|further| further.contains(now));
             let help = "check who joined, and run `convoke drift`";
             (!is_known).then(|| format!("the address of the member {planned} has changed to {now}: {help}"))
@@ -221,8 +200,9 @@ impl GroupRun<'_> {
     }
 
     /// Why a member cannot be added: a group that excludes this one shows them.
-    pub(super) fn exclusion_of(&self, member: MemberId, run: &ApplyRun<'_>) -> Option<String> {
-        let other = run.evidence.excludes(self.plan.id, member)?;
+    pub(super) fn exclusion_of(&self, member: MemberId) -> Option<String> {
+        let evidence = &self.run.evidence;
+        let other = evidence.excluding(self.plan.id).find(|other| evidence.shows(other.id, member))?;
         Some(format!("not added, because the member is in {:?}, which excludes this group", other.name.as_str()))
     }
 }
@@ -244,7 +224,7 @@ impl ApplyRun<'_> {
             if let Some((began, members)) = further.filter(|(began, _)| group.since.is_none_or(|since| *began > since))
             {
                 group.since = Some(began);
-                group.learn_members(members, self).await;
+                group.learn_members(members).await;
             }
         }
     }
@@ -255,7 +235,7 @@ impl ApplyRun<'_> {
         let is_blocked =
             |group: &GroupRun<'_>| self.plan.blocked.iter().any(|it| it.entry.is_none() && it.group == group.plan.name);
         for group in groups.iter_mut().filter(|group| group.closed.is_none() && !is_blocked(group)) {
-            if let Some((_, reason)) = list.as_ref().and_then(|list| moved(&group.reference(), list)) {
+            if let Some((_, reason)) = list.as_ref().and_then(|list| moved(&group.plan.reference(), list)) {
                 (group.unread, group.is_whole) = (Some(reason), false);
             }
         }
@@ -263,75 +243,9 @@ impl ApplyRun<'_> {
 
     /// As long as nothing was changed, a group that differs makes the plan stale, and nothing is sent at all.
     fn note_stale(&self, group: StaleGroup) {
-        if !self.may_have_changed.load(std::sync::atomic::Ordering::Relaxed) {
-            locked(&self.stale).push(group);
+        let mut state = self.state();
+        if !state.may_have_changed {
+            state.stale.push(group);
         }
-    }
-}
-
-impl ApplyRun<'_> {
-    /// Removes the member from the groups that exclude those that they join, and adds them once a reading shows them
-    /// gone. Nobody is removed from one of these groups unless they may be removed from all, and joined afterwards.
-    pub(super) async fn exchange(&self, member: MemberId, groups: &mut [GroupRun<'_>]) {
-        let joins = |group: &GroupRun<'_>| self.evidence.after(group.plan.id, member).is_some();
-        let leaves = |group: &GroupRun<'_>| self.evidence.leaves_first(group.plan.id, member);
-        let mut refusal = None;
-        for group in groups.iter_mut() {
-            if joins(group) && !group.present.contains(&member) {
-                refusal = refusal.or_else(|| group.closed_by(self));
-            } else if leaves(group) && group.present.contains(&member) {
-                group.prove_for_guards(member, self).await;
-                refusal = refusal.or_else(|| group.closed_by(self).or_else(|| group.allow_delete(member, self).err()));
-            }
-        }
-        for group in groups.iter_mut().filter(|group| leaves(group)) {
-            match &refusal {
-                None => group.delete(member, self).await,
-                Some(reason) if group.ledger.is_open(member) => group.ledger.keep(member, kept(reason)),
-                Some(_) => {}
-            }
-            self.finish_one();
-        }
-        let mut shown = Vec::new();
-        // Whether the API refused each removal, and a reading confirms that the member is still there.
-        let mut stays = true;
-        for group in groups.iter_mut().filter(|group| leaves(group)) {
-            if refusal.is_none() && group.wrote {
-                self.read_until_consistent(vec![&mut *group], self.settle_before_the_end()).await;
-            }
-            if group.present.contains(&member) || group.unread.is_some() {
-                shown.push(format!("{:?}", group.name().as_str()));
-                stays &= group.unread.is_none() && group.ledger.was_refused(member);
-            }
-        }
-        for group in groups.iter_mut().filter(|group| joins(group)) {
-            if !group.present.contains(&member) {
-                if shown.is_empty() {
-                    group.ledger.note_left(member);
-                    group.post(vec![member], self).await;
-                } else {
-                    let from = shown.join(" and ");
-                    let reason = match &refusal {
-                        Some(reason) => format!("not added, because the member stays in {from}: {reason}"),
-                        None if stays => format!("not added, because the member is still in {from}"),
-                        None => format!(
-                            "not added, because no reading shows that the member has left {from}; the member may be \
-                             in neither {from} nor {:?}. Apply again",
-                            group.name().as_str()
-                        ),
-                    };
-                    group.ledger.give_up([&member], &State::Failed(reason));
-                }
-            }
-            self.finish_one();
-        }
-    }
-}
-
-fn kept(reason: &str) -> String {
-    if reason.starts_with("kept") {
-        reason.to_owned()
-    } else {
-        format!("kept, because the member could not join the other group: {reason}")
     }
 }

@@ -8,7 +8,7 @@ use super::ApplyRun;
 use super::ledger::{Ledger, State};
 use super::requests::{MAX_SENDS, given_up, refusal};
 use crate::cloudflare::{Concern, Fate};
-use crate::model::{GroupName, GroupRef, MemberId, Membership, PersonRef};
+use crate::model::{MemberId, Membership, PersonRef};
 use crate::plan::{Action, Freshness, GroupPlan, Operation};
 use crate::render::counted;
 
@@ -16,6 +16,7 @@ use crate::render::counted;
 ///
 /// Nothing is assumed: `present` changes only when an answer or a reading shows members.
 pub(super) struct GroupRun<'a> {
+    pub(super) run: &'a ApplyRun<'a>,
     pub(super) plan: &'a GroupPlan,
     pub(super) before: BTreeSet<MemberId>,
     /// The members in the last answer or reading.
@@ -38,8 +39,9 @@ pub(super) struct GroupRun<'a> {
 
 impl<'a> GroupRun<'a> {
     /// A group with the members of its last reading. `is_whole`: whether this run read the complete group.
-    pub fn new(plan: &'a GroupPlan, members: BTreeSet<MemberId>, is_whole: bool) -> Self {
+    pub fn new(run: &'a ApplyRun<'a>, plan: &'a GroupPlan, members: BTreeSet<MemberId>, is_whole: bool) -> Self {
         Self {
+            run,
             plan,
             before: members.clone(),
             present: members,
@@ -54,35 +56,19 @@ impl<'a> GroupRun<'a> {
         }
     }
 
-    pub fn reference(&self) -> GroupRef {
-        GroupRef { id: self.plan.id, name: self.plan.name.clone() }
-    }
-
-    pub fn name(&self) -> &GroupName {
-        &self.plan.name
-    }
-
-    pub fn members(&self) -> BTreeSet<MemberId> {
-        self.present.clone()
-    }
-
     /// The members in the last complete reading, if no request was sent since.
     pub fn last_whole(&self) -> Option<BTreeSet<MemberId>> {
         self.is_whole.then(|| self.present.clone())
     }
 
-    pub fn has_operations(&self) -> bool {
-        !self.plan.operations.is_empty()
-    }
-
     /// Whether a removal depends on an addition that no reading has shown, or an addition was neither shown by its
     /// answer nor by a reading.
-    pub fn needs_proof(&self, run: &ApplyRun<'_>) -> bool {
+    pub fn needs_proof(&self) -> bool {
         let mut unproven = self.ledger.unproven_additions(&self.present).peekable();
         let leaving = self.plan.removals().filter(|change| self.present.contains(&change.member.id)).count();
         let may_break = leaving > 0 && ((self.present.len() - leaving) as u64) < self.plan.guards.least();
         (may_break && unproven.peek().is_some())
-            || unproven.any(|(member, shown)| !shown || run.evidence.is_awaited(member, self.plan.id))
+            || unproven.any(|(member, shown)| !shown || self.run.evidence.is_awaited(member, self.plan.id))
     }
 
     /// Whether the group must still be compared with its target.
@@ -94,47 +80,44 @@ impl<'a> GroupRun<'a> {
     pub fn is_contradicted(&self) -> bool {
         self.unread.is_none() && self.ledger.is_contradicted_by(&self.present)
     }
-}
 
-impl GroupRun<'_> {
     /// Sends the group's POST, if it has one.
-    pub async fn add(&mut self, run: &ApplyRun<'_>) {
+    pub async fn add(&mut self) {
         for operation in &self.plan.operations {
             if let Operation::Post(members) = operation {
                 // Those who leave another group first are added by an exchange.
-                let waits = |id: &MemberId| run.evidence.after(self.plan.id, *id).is_some();
+                let waits = |id: &MemberId| self.run.evidence.joins_last(self.plan.id, *id);
                 if members.iter().all(waits) {
                     continue;
                 }
                 let missing = members.iter().filter(|id| !self.present.contains(id)).copied().collect();
-                self.post(missing, run).await;
-                run.finish_one();
+                self.post(missing).await;
+                self.run.finish_one();
             }
         }
     }
 
     /// Sends the group's DELETEs or its PUT, if it has any.
-    pub async fn remove(&mut self, run: &ApplyRun<'_>) {
+    pub async fn remove(&mut self) {
         // The semaphore is never closed.
-        let _turn = run.turns.acquire().await;
+        let _turn = self.run.turns.acquire().await;
         for operation in &self.plan.operations {
             match operation {
                 Operation::Post(_) => continue,
-                Operation::Delete(member) if run.evidence.leaves_first(self.plan.id, *member) => continue,
-                Operation::Delete(member) if self.ledger.is_open(*member) => self.delete(*member, run).await,
+                Operation::Delete(member) if self.run.evidence.leaves_first(self.plan.id, *member) => continue,
+                Operation::Delete(member) if self.ledger.is_open(*member) => self.delete(*member).await,
                 Operation::Delete(_) => {}
-                Operation::Put(_) => self.replace(run).await,
+                Operation::Put(_) => self.replace().await,
             }
-            run.finish_one();
+            self.run.finish_one();
         }
     }
 
     /// Opens the removals that waited for another group, if it shows their members now.
-    pub fn reopen(&mut self, run: &ApplyRun<'_>) -> Option<&mut Self> {
-        let awaiting = self.ledger.awaiting();
-        let ready: Vec<MemberId> =
-            awaiting.into_iter().filter(|id| run.evidence.awaited_in(*id, self.plan.id).is_none()).collect();
-        if ready.is_empty() || self.closed_by(run).is_some() {
+    pub fn reopen(&mut self) -> Option<&mut Self> {
+        let is_ready = |id: &MemberId| self.run.evidence.awaited_in(*id, self.plan.id).is_none();
+        let ready: Vec<MemberId> = self.ledger.awaiting().filter(is_ready).collect();
+        if ready.is_empty() || self.closed_by().is_some() {
             return None;
         }
         self.ledger.record_all(&ready, &State::Open);
@@ -142,38 +125,42 @@ impl GroupRun<'_> {
     }
 
     /// Before a removal: if only additions that no reading shows would keep the guards, reads the group.
-    pub async fn prove_for_guards(&mut self, member: MemberId, run: &ApplyRun<'_>) {
+    pub async fn prove_for_guards(&mut self, member: MemberId) {
         let mut gone = self.ledger.removed();
         gone.insert(member);
         let left = self.present.difference(&gone).count();
         if (left as u64) < self.plan.guards.least() && self.ledger.unproven_additions(&self.present).next().is_some() {
-            run.read_until_consistent(vec![&mut *self], run.settle_before_the_end()).await;
+            self.settle().await;
         }
     }
 
-    pub async fn read_back(&mut self, run: &ApplyRun<'_>) {
-        if let Err(error) = self.read(run).await {
+    /// Reads the group again until no reading contradicts an acknowledged write, or the time before the end is over.
+    pub async fn settle(&mut self) {
+        let run = self.run;
+        run.read_until_consistent(vec![self], run.settle_before_the_end()).await;
+    }
+
+    pub async fn read_back(&mut self) {
+        if let Err(error) = self.read().await {
             // A reading that contradicts an acknowledged write counts only if another one confirms it.
             self.is_whole &= !self.ledger.is_contradicted_by(&self.present);
             self.unread = Some(format!("the group could not be read afterwards: {}", error.reason()));
         }
     }
-}
 
-impl GroupRun<'_> {
     /// Adds these members. A refused member does not block the others: the batch is split until the member is found.
-    pub(super) async fn post(&mut self, members: Vec<MemberId>, run: &ApplyRun<'_>) {
+    pub(super) async fn post(&mut self, members: Vec<MemberId>) {
         let mut batches = vec![members];
         while let Some(mut batch) = batches.pop() {
-            batch.retain(|member| self.may_add(*member, run));
+            batch.retain(|member| self.may_add(*member));
             if batch.is_empty() {
                 continue;
             }
-            match self.send_until_known(&Operation::Post(batch.clone()), run).await {
+            match self.send_until_known(&Operation::Post(batch.clone())).await {
                 Ok(()) => {
                     // While the request waited, a group that excludes this one may have shown some of them.
                     let open: Vec<MemberId> = batch.iter().copied().filter(|id| self.ledger.is_open(*id)).collect();
-                    if open.len() < batch.len() && self.closed_by(run).is_none() {
+                    if open.len() < batch.len() && self.closed_by().is_none() {
                         batches.push(open);
                     }
                 }
@@ -185,27 +172,23 @@ impl GroupRun<'_> {
             }
         }
     }
-}
 
-impl GroupRun<'_> {
     /// Whether no group that excludes this one shows the member. Otherwise the ledger gets the reason.
-    pub(super) fn may_add(&mut self, member: MemberId, run: &ApplyRun<'_>) -> bool {
-        let exclusion = self.exclusion_of(member, run);
-        if let Some(reason) = &exclusion {
-            self.ledger.give_up([&member], &State::Failed(reason.clone()));
-        }
-        exclusion.is_none()
+    pub(super) fn may_add(&mut self, member: MemberId) -> bool {
+        let Some(reason) = self.exclusion_of(member) else { return true };
+        self.ledger.give_up([&member], &State::Failed(reason));
+        false
     }
 
-    pub(super) async fn delete(&mut self, member: MemberId, run: &ApplyRun<'_>) {
+    pub(super) async fn delete(&mut self, member: MemberId) {
         if !self.present.contains(&member) {
             return;
         }
-        self.prove_for_guards(member, run).await;
-        if let Err(reason) = self.allow_delete(member, run) {
-            return self.keep(member, reason, run);
+        self.prove_for_guards(member).await;
+        if !self.may_delete(member) {
+            return;
         }
-        match self.send_until_known(&Operation::Delete(member), run).await {
+        match self.send_until_known(&Operation::Delete(member)).await {
             Ok(()) => {}
             // The API refuses to remove a member who is not in the group, or not in the account. The removal counts as
             // done once a reading shows it.
@@ -218,20 +201,20 @@ impl GroupRun<'_> {
 
     /// Replaces all members by one PUT. A PUT removes everybody whom it does not name. The group is therefore read
     /// immediately before each PUT, and the PUT is not sent if somebody else has changed the group.
-    async fn replace(&mut self, run: &ApplyRun<'_>) {
+    async fn replace(&mut self) {
         let mut last = String::new();
         let mut in_parts = false;
         for _ in 0..MAX_SENDS {
-            if let Some(reason) = self.closed_by(run) {
+            if let Some(reason) = self.closed_by() {
                 return self.leave(State::Skipped(reason));
             }
             let put = Operation::Put(Vec::new());
-            if self.is_outdated(&put, run) {
-                self.refresh(&put, run).await;
+            if self.is_outdated(&put) {
+                self.refresh(&put).await;
                 last = "each reading was outdated before the request could be sent".into();
                 continue;
             }
-            if let Err(error) = self.read(run).await {
+            if let Err(error) = self.read().await {
                 let reason = format!("the group cannot be read: {}", error.reason());
                 return self.leave(given_up(&error, reason));
             }
@@ -239,11 +222,11 @@ impl GroupRun<'_> {
                 // The report names the members who joined or left.
                 return;
             }
-            let members = self.choose_members(run);
+            let members = self.choose_members();
             if members == self.present {
                 return;
             }
-            let error = match self.send(&Operation::Put(members.into_iter().collect()), run).await {
+            let error = match self.send(&Operation::Put(members.into_iter().collect())).await {
                 Some(Ok(_)) => return,
                 Some(Err(error)) => error,
                 None => {
@@ -255,12 +238,12 @@ impl GroupRun<'_> {
                 (Fate::Refused, Concern::Member) if !in_parts => {
                     in_parts = true;
                     let missing = self.ledger.outstanding(Action::Add, &self.present);
-                    self.post(missing.into_iter().collect(), run).await;
+                    self.post(missing.into_iter().collect()).await;
                 }
                 (Fate::Refused, Concern::Member) => {
                     // The last resort, if the API refuses the PUT with any members.
                     for member in self.ledger.outstanding(Action::Remove, &self.present) {
-                        self.delete(member, run).await;
+                        self.delete(member).await;
                     }
                     return;
                 }
@@ -273,10 +256,10 @@ impl GroupRun<'_> {
 
     /// Chooses the members that a PUT leaves in the group: those of the plan, without the refused ones, and with those
     /// who must stay. The removals are counted for the limits. The ledger gets the reason for each member who stays.
-    pub(super) fn choose_members(&mut self, run: &ApplyRun<'_>) -> BTreeSet<MemberId> {
+    pub(super) fn choose_members(&mut self) -> BTreeSet<MemberId> {
         let mut chosen = self.present.clone();
         for member in self.ledger.outstanding(Action::Add, &self.present) {
-            if self.may_add(member, run) {
+            if self.may_add(member) {
                 chosen.insert(member);
             }
         }
@@ -288,25 +271,21 @@ impl GroupRun<'_> {
             let member = change.member.id;
             let is_new = !sent.contains(&member) && self.is_counted(member);
             let with_them = RemovalCount { removed: count.removed + u64::from(is_new), ..count };
-            match self.allow_removal(member, chosen.len() - 1, with_them, run) {
+            match self.allow_removal(member, chosen.len() - 1, with_them) {
                 Ok(()) => {
                     count = with_them;
                     chosen.remove(&member);
                 }
-                Err(reason) => self.keep(member, reason, run),
+                Err(reason) => self.keep(member, reason),
             }
         }
         chosen
     }
 
     /// Records why a removal is not made, or on what it waits.
-    pub(super) fn keep(&mut self, member: MemberId, reason: String, run: &ApplyRun<'_>) {
-        let ends = self.ledger.change(member).is_some_and(|change| change.expired.is_some());
-        if !ends && run.evidence.awaited_in(member, self.plan.id).is_some() {
-            self.ledger.await_elsewhere(member, reason)
-        } else {
-            self.ledger.keep(member, reason)
-        }
+    pub(super) fn keep(&mut self, member: MemberId, reason: String) {
+        let awaits = self.awaited(member).is_some();
+        self.ledger.keep(member, reason, awaits);
     }
 
     /// Records why the remaining changes are not made.
@@ -338,43 +317,41 @@ impl GroupRun<'_> {
     /// # Errors
     ///
     /// Why the member must stay.
-    fn allow_removal(
-        &self,
-        member: MemberId,
-        left: usize,
-        count: RemovalCount,
-        run: &ApplyRun<'_>,
-    ) -> Result<(), String> {
-        // A removal by an ended entry waits for no addition.
-        let ends = self.ledger.change(member).is_some_and(|change| change.expired.is_some());
-        let awaited = if ends { None } else { run.evidence.awaited_in(member, self.plan.id) };
-        let reason = awaited.or_else(|| self.protection_of(member, run));
-        match reason.or_else(|| self.guard_against(left)) {
+    fn allow_removal(&self, member: MemberId, left: usize, count: RemovalCount) -> Result<(), String> {
+        let reason = self.awaited(member).or_else(|| self.protection_of(member)).or_else(|| self.guard_against(left));
+        match reason {
             Some(reason) => Err(reason),
-            None if run.context.limits_lifted || !self.is_counted(member) => Ok(()),
+            None if self.run.context.limits_lifted || !self.is_counted(member) => Ok(()),
             None => self.check_limit(count),
         }
     }
 
-    pub(super) fn allow_delete(&self, member: MemberId, run: &ApplyRun<'_>) -> Result<(), String> {
+    /// Why a removal waits for an addition to another group. A removal by an ended entry waits for none.
+    fn awaited(&self, member: MemberId) -> Option<String> {
+        let ends = self.ledger.change(member).is_some_and(|change| change.expired.is_some());
+        self.run.evidence.awaited_in(member, self.plan.id).filter(|_| !ends)
+    }
+
+    pub(super) fn allow_delete(&self, member: MemberId) -> Result<(), String> {
         // Members whose removal may have taken effect are counted as gone.
         let mut gone = self.ledger.removed();
         gone.insert(member);
-        self.allow_removal(member, self.present.difference(&gone).count(), self.removal_count(&gone), run)
+        self.allow_removal(member, self.present.difference(&gone).count(), self.removal_count(&gone))
+    }
+
+    /// Whether the member may be removed now. Otherwise the ledger gets the reason.
+    fn may_delete(&mut self, member: MemberId) -> bool {
+        let Err(reason) = self.allow_delete(member) else { return true };
+        self.keep(member, reason);
+        false
     }
 
     /// Whether a request still removes only members who may be removed. Otherwise the ledger gets the reason.
-    pub(super) fn still_allows(&mut self, operation: &Operation, run: &ApplyRun<'_>) -> bool {
+    pub(super) fn still_allows(&mut self, operation: &Operation) -> bool {
         match operation {
-            Operation::Post(members) => members.iter().all(|member| self.may_add(*member, run)),
-            Operation::Put(members) => self.choose_members(run).iter().eq(members),
-            Operation::Delete(member) => match self.allow_delete(*member, run) {
-                Ok(()) => true,
-                Err(reason) => {
-                    self.keep(*member, reason, run);
-                    false
-                }
-            },
+            Operation::Post(members) => members.iter().all(|member| self.may_add(*member)),
+            Operation::Put(members) => self.choose_members().iter().eq(members),
+            Operation::Delete(member) => self.may_delete(*member),
         }
     }
 
@@ -395,10 +372,10 @@ impl GroupRun<'_> {
 
     /// The `protected` entry that has the member's address in the last reading. The plan may have another address for
     /// the member.
-    fn protection_of(&self, member: MemberId, run: &ApplyRun<'_>) -> Option<String> {
+    fn protection_of(&self, member: MemberId) -> Option<String> {
         let email = self.last_read.as_ref()?.get(&member)?.email.as_ref()?;
         let protects = |person: &PersonRef| matches!(person, PersonRef::Email(protected) if protected == email);
-        let entry = run.plan.guards.protected.iter().find(|entry| protects(&entry.person))?;
+        let entry = self.run.plan.guards.protected.iter().find(|entry| protects(&entry.person))?;
         Some(format!("kept, because {email} is protected at {}", entry.origin))
     }
 

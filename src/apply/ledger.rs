@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ApplyRun;
 use super::group::GroupRun;
 use crate::model::{MemberId, Mode};
-use crate::plan::{Action, Change, GroupPlan};
+use crate::plan::{Action, Change, Freshness, GroupPlan};
 use crate::report::{Difference, GroupOutcome, GroupReport, RestCause, UnmadeChange};
 
 /// The progress of a change. Whether its effect is present is not recorded here; the members last seen show that.
@@ -60,27 +59,23 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Records why a removal is not made, or not sent again.
-    pub fn keep(&mut self, member: MemberId, reason: String) {
+    /// Records why a removal is not made, or not sent again; if it `awaits`, until another group shows the member.
+    pub fn keep(&mut self, member: MemberId, reason: String, awaits: bool) {
         if let Some((_, state)) = self.changes.get_mut(&member) {
             *state = match state {
                 State::Unknown(lost) => State::NotRepeated(format!("{reason}, and it was not sent again: {lost}")),
+                _ if awaits => State::Awaiting(reason),
                 _ => State::Kept(reason),
             };
         }
     }
 
-    /// Records that a removal waits until another group shows the member.
-    pub fn await_elsewhere(&mut self, member: MemberId, reason: String) {
-        match self.changes.get_mut(&member) {
-            Some((_, State::Unknown(_))) | None => self.keep(member, reason),
-            Some((_, state)) => *state = State::Awaiting(reason),
-        }
+    fn members_where(&self, is: impl Fn(MemberId, &Change, &State) -> bool) -> impl Iterator<Item = MemberId> {
+        self.changes.iter().filter(move |(id, (change, state))| is(**id, change, state)).map(|(id, _)| *id)
     }
 
-    pub fn awaiting(&self) -> Vec<MemberId> {
-        let waiting = self.changes.iter().filter(|(_, (_, state))| matches!(state, State::Awaiting(_)));
-        waiting.map(|(member, _)| *member).collect()
+    pub fn awaiting(&self) -> impl Iterator<Item = MemberId> {
+        self.members_where(|_, _, state| matches!(state, State::Awaiting(_)))
     }
 
     /// Records that the member has left the groups that exclude this one.
@@ -154,43 +149,39 @@ impl<'a> Ledger<'a> {
 
     /// The changes of one kind that are not visible and not given up.
     pub fn outstanding(&self, action: Action, present: &BTreeSet<MemberId>) -> BTreeSet<MemberId> {
-        let open = self.changes.iter().filter(|(member, (change, state))| {
+        let is_outstanding = |member, change: &Change, state: &State| {
             let given_up = matches!(
                 state,
                 State::Failed(_) | State::NotRepeated(_) | State::Kept(_) | State::Awaiting(_) | State::Skipped(_)
             );
-            change.action == action && !given_up && !holds(change, present.contains(member))
-        });
-        open.map(|(member, _)| *member).collect()
+            change.action == action && !given_up && !holds(change, present.contains(&member))
+        };
+        self.members_where(is_outstanding).collect()
     }
 
     /// Whether the members contradict an answer of the API, or an earlier observation.
     pub fn is_contradicted_by(&self, present: &BTreeSet<MemberId>) -> bool {
-        self.changes.iter().any(|(member, (change, state))| {
+        let contradicts = |member, change: &Change, state: &State| {
             let claimed = matches!(state, State::Acknowledged | State::Shown | State::Proven | State::SaidToBeGone(_));
-            claimed && !holds(change, present.contains(member))
-        })
+            claimed && !holds(change, present.contains(&member))
+        };
+        self.members_where(contradicts).next().is_some()
     }
 
     /// The members whom requests have removed or may have removed, even if no reading shows it yet.
     pub fn removed(&self) -> BTreeSet<MemberId> {
-        let sent = |change: &Change, state: &State| change.action == Action::Remove && state.was_tried();
-        let sent = self.changes.iter().filter(|(_, (change, state))| sent(change, state));
-        sent.map(|(member, _)| *member).collect()
+        self.members_where(|_, change, state| change.action == Action::Remove && state.was_tried()).collect()
     }
 
     /// The members whom the plan adds, or those whom it removes.
     pub fn members(&self, action: Action) -> impl Iterator<Item = MemberId> {
-        self.changes.iter().filter(move |(_, (change, _))| change.action == action).map(|(member, _)| *member)
-    }
-
-    pub fn contains(&self, member: &MemberId) -> bool {
-        self.changes.contains_key(member)
+        self.members_where(move |_, change, _| change.action == action)
     }
 
     /// Reports the final state of every change, in the order of the plan, for the members last seen. `unread` says why
     /// these prove nothing about a request that may still take effect.
     fn report(self, plan: &GroupPlan, present: &BTreeSet<MemberId>, unread: Option<&str>, report: &mut GroupReport) {
+        let unknown = if unread.is_some() { "it is unknown whether the change was made: " } else { "" };
         let in_order = plan.carried_out().filter_map(|change| self.changes.get(&change.member.id));
         for (change, state) in in_order {
             if holds(change, present.contains(&change.member.id)) {
@@ -204,50 +195,41 @@ impl<'a> Ledger<'a> {
                 }
                 continue;
             }
-            let (list, reason) = match state {
+            let (list, mut reason) = match state {
                 State::Kept(reason) | State::Awaiting(reason) => (&mut report.kept, reason.clone()),
                 State::Skipped(reason) => (&mut report.skipped, reason.clone()),
                 State::Open => (&mut report.skipped, "somebody else changed the group".into()),
                 State::Failed(reason) | State::SaidToBeGone(reason) => (&mut report.failed, reason.clone()),
-                State::Unknown(reason) | State::NotRepeated(reason) if unread.is_none() => {
-                    (&mut report.failed, reason.clone())
-                }
                 State::Unknown(reason) | State::NotRepeated(reason) => {
-                    (&mut report.failed, format!("it is unknown whether the change was made: {reason}"))
+                    (&mut report.failed, format!("{unknown}{reason}"))
                 }
-                State::Acknowledged | State::Shown => (&mut report.failed, unshown(change.action, unread)),
+                State::Acknowledged | State::Shown => {
+                    let shown = unread.unwrap_or(match change.action {
+                        Action::Add => "the member is not in the group",
+                        Action::Remove => "the member is still in the group",
+                    });
+                    (&mut report.failed, format!("{unknown}the API accepted the change, but {shown}"))
+                }
                 State::Proven => {
                     let reason =
                         "it was made, but the last reading does not show it: it was reversed, or readings are late";
                     (&mut report.failed, reason.into())
                 }
             };
-            let left_first = self.left_first.contains(&change.member.id);
-            let in_neither = if left_first { in_neither(plan, change) } else { String::new() };
+            if self.left_first.contains(&change.member.id) {
+                let left: Vec<String> = change.after.iter().map(|group| format!("{:?}", group.name.as_str())).collect();
+                let neither = format!("{:?} nor {}", plan.name.as_str(), left.join(" nor "));
+                reason += &format!("; the member is in neither {neither}");
+            }
             list.push(UnmadeChange {
                 action: change.action,
                 member: change.member.clone(),
-                reason: reason + &in_neither,
+                reason,
                 origin: change.named_at().cloned(),
                 expired: change.expired,
             });
         }
     }
-}
-
-/// Why a change failed that the API accepted.
-fn unshown(action: Action, unread: Option<&str>) -> String {
-    let shown = match action {
-        Action::Add => "the member is not in the group",
-        Action::Remove => "the member is still in the group",
-    };
-    let unknown = if unread.is_some() { "it is unknown whether the change was made: " } else { "" };
-    format!("{unknown}the API accepted the change, but {}", unread.unwrap_or(shown))
-}
-
-fn in_neither(plan: &GroupPlan, change: &Change) -> String {
-    let left: Vec<String> = change.after.iter().map(|group| format!("{:?}", group.name.as_str())).collect();
-    format!("; the member is in neither {:?} nor {}", plan.name.as_str(), left.join(" nor "))
 }
 
 /// Whether a change's effect is present, if the member is in the group or not.
@@ -257,23 +239,22 @@ fn holds(change: &Change, is_member: bool) -> bool {
 
 impl GroupRun<'_> {
     /// The outcomes are tested in this order, and the first that fits counts.
-    pub fn into_report(self, is_blocked: bool, run: &ApplyRun<'_>) -> GroupReport {
+    pub fn into_report(self) -> GroupReport {
         let plan = self.plan;
-        let renamed = self.renamed(run);
+        let renamed = self.renamed();
         let (came, went) = plan.strays(&self.present);
-        let others = |ids: &BTreeSet<MemberId>| -> BTreeSet<MemberId> {
-            ids.iter().filter(|id| !self.ledger.contains(id)).copied().collect()
+        let was_read_again = !plan.operations.is_empty() || !self.present.iter().eq(plan.observed.keys());
+        let stale = match plan.freshness(&self.present) {
+            Freshness::Stale { added, removed } if was_read_again => {
+                let names = self.last_read.as_ref().unwrap_or(&plan.observed);
+                Some(Difference::new(plan, names, &added, &removed))
+            }
+            Freshness::Stale { .. } | Freshness::Fresh => None,
         };
-        let (others_came, others_went) = (others(&came), others(&went));
-        let was_read_again = self.has_operations() || !self.present.iter().eq(plan.observed.keys());
-        let stale = (was_read_again && !(others_came.is_empty() && others_went.is_empty())).then(|| {
-            let names = self.last_read.as_ref().unwrap_or(&plan.observed);
-            Difference::new(plan, names, &others_came, &others_went)
-        });
         let is_observed = plan.mode == Mode::Observe;
         // The changes that the run left out may differ and were not compared.
         let causes = [
-            (is_blocked, RestCause::Blocked),
+            (self.run.plan.blocked.iter().any(|blocked| blocked.group == plan.name), RestCause::Blocked),
             (!plan.held.is_empty(), RestCause::Held),
             (is_observed && plan.differs(), RestCause::Observed),
             (plan.left_out, RestCause::LeftOut),
@@ -297,7 +278,7 @@ impl GroupRun<'_> {
             stale,
             trouble: self.unread.filter(|_| !self.is_whole).or(renamed),
         };
-        let unread = match (run.is_stopped(), self.is_whole) {
+        let unread = match (self.run.is_stopped(), self.is_whole) {
             (true, _) => Some("the run was interrupted before a reading showed it"),
             (false, false) => Some("the group could not be read afterwards"),
             (false, true) => None,
@@ -312,9 +293,7 @@ impl GroupRun<'_> {
             (!in_sync, GroupOutcome::NotRead),
             (!(report.added.is_empty() && report.removed.is_empty()), GroupOutcome::Done),
         ];
-        if let Some((_, outcome)) = outcomes.into_iter().find(|(applies, _)| *applies) {
-            report.outcome = outcome;
-        }
-        report
+        let outcome = outcomes.into_iter().find(|(applies, _)| *applies);
+        GroupReport { outcome: outcome.map_or(GroupOutcome::InSync, |(_, outcome)| outcome), ..report }
     }
 }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::Present;
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
 use crate::model::{GroupId, GroupName, GroupRef, GroupSummary, Member, MemberId, Membership};
-use crate::plan::{Change, Freshness, GroupPlan, Guard, Plan, Refusal};
+use crate::plan::{Freshness, GroupPlan, Guard, Plan, Refusal};
 use crate::report::{Difference, StaleGroup};
 
 #[derive(Clone, Debug)]
@@ -33,13 +33,10 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
     if changed.is_empty() && !asks_groups {
         return Ok(fresh(plan, &BTreeMap::new(), &BTreeMap::new()));
     }
-    let mut wanted: BTreeMap<GroupId, GroupRef> = BTreeMap::new();
     let destinations = plan.destinations();
-    for group in changed.iter().map(|group| GroupRef { id: group.id, name: group.name.clone() }) {
-        wanted.insert(group.id, group);
-    }
-    let relied = plan.exclusive.iter().map(|pair| &pair.other).chain(destinations.values().map(|(group, _)| group));
-    wanted.extend(relied.map(|group| (group.id, group.clone())));
+    let relied_on = plan.exclusive.iter().map(|pair| &pair.other).chain(destinations.values().flatten());
+    let wanted = changed.iter().map(|group| group.reference()).chain(relied_on.cloned());
+    let wanted: BTreeMap<GroupId, GroupRef> = wanted.map(|group| (group.id, group)).collect();
     // The plan identifies groups by id, people by name. Both must be the same group as before.
     let groups = client.user_groups().await?;
     let (mut present, mut stale) = (BTreeMap::new(), Vec::new());
@@ -102,7 +99,7 @@ pub(super) fn moved(group: &GroupRef, groups: &BTreeMap<GroupId, GroupSummary>) 
 /// group, and members who are not there while they join a group that excludes it.
 fn broken_moves(
     plan: &Plan,
-    destinations: &BTreeMap<GroupId, (GroupRef, BTreeSet<MemberId>)>,
+    destinations: &BTreeMap<MemberId, BTreeSet<GroupRef>>,
     present: &BTreeMap<GroupId, Arc<Membership>>,
 ) -> Vec<StaleGroup> {
     let mut found: BTreeMap<GroupName, Difference> = BTreeMap::new();
@@ -110,10 +107,8 @@ fn broken_moves(
     let is_added = |group: GroupId, member: &MemberId| {
         groups.get(&group).is_some_and(|group| group.additions().any(|change| change.member.id == *member))
     };
-    for (group, members) in destinations.values() {
-        let Some(now) = present.get(&group.id) else { continue };
-        let left = members.iter().filter(|id| !now.contains_key(id) && !is_added(group.id, id));
-        for id in left {
+    for (id, group) in destinations.iter().flat_map(|(id, groups)| groups.iter().map(move |group| (id, group))) {
+        if present.get(&group.id).is_some_and(|now| !now.contains_key(id)) && !is_added(group.id, id) {
             let known = groups.get(&group.id).and_then(|group| group.observed.get(id));
             let member = known.map_or(Member { id: *id, email: None, status: None }, Member::clone);
             found.entry(group.name.clone()).or_default().removed.push(member);
@@ -121,8 +116,7 @@ fn broken_moves(
     }
     for pair in &plan.exclusive {
         let (Some(now), Some(group)) = (present.get(&pair.other.id), groups.get(&pair.group.id)) else { continue };
-        let waits = |change: &&Change| change.after.iter().any(|first| first.id == pair.other.id);
-        for change in group.additions().filter(|change| !waits(change)) {
+        for change in group.additions().filter(|change| !change.waits_for(pair.other.id)) {
             if let Some(member) = now.get(&change.member.id) {
                 found.entry(pair.other.name.clone()).or_default().added.push(Member::clone(member));
             }

@@ -1,11 +1,9 @@
 //! Sends a group's requests, and processes the answers and readings.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use super::ApplyRun;
 use super::group::GroupRun;
 use super::ledger::State;
 use crate::cloudflare::{Answered, ApiError, ApiErrorKind, Concern, Fate, Written};
@@ -32,8 +30,8 @@ pub(super) fn given_up(error: &ApiError, reason: String) -> State {
 
 impl GroupRun<'_> {
     /// Why no further requests are sent to this group, if so.
-    pub(super) fn closed_by(&self, run: &ApplyRun<'_>) -> Option<String> {
-        self.closed.clone().or_else(|| run.closed_by())
+    pub(super) fn closed_by(&self) -> Option<String> {
+        self.closed.clone().or_else(|| self.run.closed_by())
     }
 
     /// Sends a POST or a DELETE until its effect is known or it is given up; the ledger then has the reason. A lost answer
@@ -42,9 +40,9 @@ impl GroupRun<'_> {
     /// # Errors
     ///
     /// If the API refuses it.
-    pub(super) async fn send_until_known(&mut self, operation: &Operation, run: &ApplyRun<'_>) -> Result<(), ApiError> {
+    pub(super) async fn send_until_known(&mut self, operation: &Operation) -> Result<(), ApiError> {
         for _ in 0..MAX_SENDS {
-            let Some(Err(error)) = self.send(operation, run).await else { return Ok(()) };
+            let Some(Err(error)) = self.send(operation).await else { return Ok(()) };
             match error.fate {
                 Fate::Refused => return Err(error),
                 Fate::NotSent => {
@@ -53,16 +51,16 @@ impl GroupRun<'_> {
                 }
                 Fate::Answered | Fate::Unknown => {}
             }
-            if let Err(unread) = self.read(run).await {
+            if let Err(unread) = self.read().await {
                 let reason = format!("{}; the group could not be read either: {}", error.reason(), unread.reason());
                 self.ledger.record_all(operation.members(), &State::Unknown(reason));
                 return Ok(());
             }
             if self.is_contradicted() {
                 // A reading that lags behind shows neither the effect of the request nor what the guards need.
-                run.read_until_consistent(vec![&mut *self], run.settle_before_the_end()).await;
+                self.settle().await;
             }
-            if self.shows(operation) || run.closed_by().is_some() {
+            if self.shows(operation) || self.run.closed_by().is_some() {
                 return Ok(());
             }
         }
@@ -79,18 +77,18 @@ impl GroupRun<'_> {
 
     /// Sends a request once, and records it before and after. `None` if it was not sent: no further requests may be sent,
     /// or it would remove somebody who must stay. The ledger then has the reason.
-    pub(super) async fn send(&mut self, operation: &Operation, run: &ApplyRun<'_>) -> Option<Written> {
+    pub(super) async fn send(&mut self, operation: &Operation) -> Option<Written> {
         for _ in 0..MAX_OUTDATED {
-            if self.closed_by(run).is_none() && self.is_outdated(operation, run) {
+            if self.closed_by().is_none() && self.is_outdated(operation) {
                 // A PUT names the members of its own reading and is chosen again.
                 if matches!(operation, Operation::Put(_)) {
                     return None;
                 }
-                self.refresh(operation, run).await;
+                self.refresh(operation).await;
             }
-            let written = self.send_once(operation, run).await?;
+            let written = self.send_once(operation).await?;
             let is_unsent = matches!(&written, Err(error) if error.fate == Fate::NotSent);
-            if !is_unsent || run.closed_by().is_some() || !self.is_outdated(operation, run) {
+            if !is_unsent || self.run.closed_by().is_some() || !self.is_outdated(operation) {
                 return Some(written);
             }
         }
@@ -99,40 +97,40 @@ impl GroupRun<'_> {
         None
     }
 
-    async fn send_once(&mut self, operation: &Operation, run: &ApplyRun<'_>) -> Option<Written> {
+    async fn send_once(&mut self, operation: &Operation) -> Option<Written> {
         let effect = self.effect(operation);
         let changes: Vec<MemberId> = effect.adds.union(&effect.removes).copied().collect();
-        if let Some(reason) = self.closed_by(run) {
+        if let Some(reason) = self.closed_by() {
             self.close(&changes, reason);
             return None;
         }
-        let announced = match run.context.journal.write(LineKind::Sending(effect.clone())).await {
+        let announced = match self.run.context.journal.write(LineKind::Sending(effect.clone())).await {
             Ok(number) => number,
             Err(error) => {
-                run.note_journal_failure(&error);
+                self.run.note_journal_failure(&error);
                 self.close(&changes, format!("the journal cannot be written: {error}"));
                 return None;
             }
         };
         // Writing to the journal takes time. Meanwhile, readings of other groups may have shown that somebody must
         // stay.
-        if !self.still_allows(operation, run) {
+        if !self.still_allows(operation) {
             let (operation, outcome) = (announced, Fate::NotSent);
-            run.record(LineKind::Answered { operation, outcome, ray: None, error: None }).await;
+            self.run.record(LineKind::Answered { operation, outcome, ray: None, error: None }).await;
             return None;
         }
-        run.wrote.store(true, Ordering::Relaxed);
+        self.run.state().wrote = true;
         (self.wrote, self.is_whole) = (true, false);
-        let (client, group) = (run.context.client, self.reference());
-        let is_recent = || !self.is_outdated(operation, run);
+        let (client, group) = (self.run.context.client, self.plan.reference());
+        let is_recent = || !self.is_outdated(operation);
         let written = match operation {
             Operation::Post(members) => {
-                let may_add = |member: &MemberId| self.exclusion_of(*member, run).is_none();
+                let may_add = |member: &MemberId| self.exclusion_of(*member).is_none();
                 client.add_members(&group, members, &|| is_recent() && members.iter().all(may_add)).await
             }
             Operation::Put(members) => client.replace_members(&group, members).await,
             Operation::Delete(member) => {
-                let may_send = || is_recent() && self.allow_delete(*member, run).is_ok();
+                let may_send = || is_recent() && self.allow_delete(*member).is_ok();
                 client.remove_member(&group, *member, &may_send).await
             }
         };
@@ -140,11 +138,11 @@ impl GroupRun<'_> {
             Ok(answered) => (Fate::Answered, answered.ray.clone(), None),
             Err(error) => (error.fate, error.ray.clone(), Some(error.reason())),
         };
-        run.record(LineKind::Answered { operation: announced, outcome: fate, ray, error }).await;
+        self.run.record(LineKind::Answered { operation: announced, outcome: fate, ray, error }).await;
         self.since = Some(Instant::now());
-        self.learn(&effect, &changes, &written, run);
+        self.learn(&effect, &changes, &written);
         // What was learned while the request waited for its turn may have stopped it.
-        if fate == Fate::NotSent && run.closed_by().is_none() && !self.still_allows(operation, run) {
+        if fate == Fate::NotSent && self.run.closed_by().is_none() && !self.still_allows(operation) {
             return None;
         }
         Some(written)
@@ -153,7 +151,7 @@ impl GroupRun<'_> {
     /// The effect of the request on the members last seen. The effect of a PUT includes changes that the last reading
     /// shows as made, because another actor may reverse them before the PUT arrives.
     fn effect(&self, operation: &Operation) -> Effect {
-        let group = self.reference();
+        let group = self.plan.reference();
         let named: BTreeSet<MemberId> = operation.members().iter().copied().collect();
         let (adds, removes) = match operation {
             Operation::Post(_) => (named, BTreeSet::new()),
@@ -176,20 +174,20 @@ impl GroupRun<'_> {
     }
 
     /// Processes an answer. Members that it lists are shown, not proven: it may be an echo of the request.
-    fn learn(&mut self, effect: &Effect, changes: &[MemberId], written: &Written, run: &ApplyRun<'_>) {
+    fn learn(&mut self, effect: &Effect, changes: &[MemberId], written: &Written) {
         match written {
             Ok(Answered { result, .. }) => {
-                run.may_have_changed.store(true, Ordering::Relaxed);
+                self.run.state().may_have_changed = true;
                 self.ledger.record_all(changes, &State::Acknowledged);
                 self.ledger.show(result.iter().flatten().filter(|member| effect.adds.contains(member)));
             }
             Err(error) => {
-                run.note_failure(error);
+                self.run.note_failure(error);
                 match error.fate {
                     Fate::Refused => self.note_refusal(error),
                     Fate::NotSent => {}
                     Fate::Answered | Fate::Unknown => {
-                        run.may_have_changed.store(true, Ordering::Relaxed);
+                        self.run.state().may_have_changed = true;
                         self.ledger.record_all(changes, &State::Unknown(error.reason()));
                     }
                 }
@@ -210,22 +208,23 @@ impl GroupRun<'_> {
         }
     }
 
-    pub(super) async fn read(&mut self, run: &ApplyRun<'_>) -> Result<(), ApiError> {
+    pub(super) async fn read(&mut self) -> Result<(), ApiError> {
         let began = Instant::now();
-        let members = run.reader.group_members(&self.reference()).await.inspect_err(|error| run.note_failure(error))?;
+        let (run, group) = (self.run, self.plan.reference());
+        let members = run.reader.group_members(&group).await.inspect_err(|error| run.note_failure(error))?;
         self.since = Some(began);
-        self.learn_members(members, run).await;
+        self.learn_members(members).await;
         Ok(())
     }
 
-    pub(super) async fn learn_members(&mut self, members: Membership, run: &ApplyRun<'_>) {
+    pub(super) async fn learn_members(&mut self, members: Membership) {
         self.unread = None;
         self.present = members.keys().copied().collect();
         self.last_read = Some(members);
         self.is_whole = true;
         self.ledger.observe(&self.present);
-        run.evidence.note(self.plan.id, &self.present);
-        run.record(LineKind::Seen { group: self.reference(), members: self.present.clone() }).await;
+        self.run.evidence.note(self.plan.id, &self.present);
+        self.run.record(LineKind::Seen { group: self.plan.reference(), members: self.present.clone() }).await;
     }
 }
 

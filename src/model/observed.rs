@@ -37,7 +37,7 @@ pub enum TokenUser {
 pub type Membership = BTreeMap<MemberId, Member>;
 
 /// A group of the account: its id, which identifies it, and its name, for people.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupRef {
     pub id: GroupId,

@@ -262,6 +262,11 @@ impl Change {
         (self.action == Action::Add || self.expired.is_some()).then_some(&self.origin)
     }
 
+    /// Whether the member must leave this group first.
+    pub fn waits_for(&self, group: GroupId) -> bool {
+        self.after.iter().any(|first| first.id == group)
+    }
+
     pub const fn new(action: Action, member: Member, origin: Origin) -> Self {
         Self {
             action,

@@ -10,7 +10,9 @@ use super::contents::{Action, Change, LeftOut, LeftOutKind};
 use super::digest::{Digest, fingerprint};
 use super::guards::GroupGuards;
 use super::operations::Operation;
-use crate::model::{About, DesiredGroup, GroupId, GroupName, Member, MemberId, Membership, Mode, Origin, Settings};
+use crate::model::{
+    About, DesiredGroup, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode, Origin, Settings,
+};
 
 /// One group's part of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -101,6 +103,10 @@ impl GroupPlan {
             blocked: 0,
             observed: Arc::clone(observed),
         }
+    }
+
+    pub fn reference(&self) -> GroupRef {
+        GroupRef { id: self.id, name: self.name.clone() }
     }
 
     /// The changes that operations make; none if the group is only observed.
