@@ -21,6 +21,7 @@ mod recheck;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ use crate::cloudflare::{ApiError, Client};
 use crate::journal::{Journal, LineKind};
 use crate::model::{GroupId, MemberId, RunStatus};
 use crate::plan::Plan;
-use crate::report::{self, HeldRemoval, Report, StaleGroup};
+use crate::report::{self, HeldRemoval, Report};
 
 use evidence::Evidence;
 use group::GroupRun;
@@ -78,24 +79,14 @@ struct ApplyRun<'a> {
     /// The client for readings that settle a write. They continue for a short time after a stop.
     reader: Client,
     evidence: Evidence<'a>,
-    state: Mutex<RunState>,
+    /// The report, as far as it is known. As long as nothing was changed, its stale groups stop the run.
+    report: Mutex<Report>,
+    finished: AtomicU64,
+    /// The time that this run has paused before repeated readings.
+    pauses: Mutex<Pauses>,
     /// Limits how many groups remove members at the same time, so that no request waits behind those of other groups: a
     /// PUT relies on the reading immediately before it.
     turns: Semaphore,
-}
-
-#[derive(Default)]
-struct RunState {
-    /// The groups that differ from the plan, as long as nothing was changed.
-    stale: Vec<StaleGroup>,
-    /// Why the journal can no longer be written.
-    journal_failed: Option<String>,
-    finished: u64,
-    credentials_refused: bool,
-    wrote: bool,
-    may_have_changed: bool,
-    /// The time that this run has paused before repeated readings.
-    pauses: Pauses,
 }
 
 pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Report {
@@ -107,7 +98,9 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Re
         plan,
         reader: context.client.settling(),
         evidence: Evidence::of(plan),
-        state: Mutex::default(),
+        report: Mutex::new(beginning(plan, reads_all && context.whole_account)),
+        finished: AtomicU64::new(0),
+        pauses: Mutex::default(),
         turns: Semaphore::new(context.client.concurrency()),
         context,
     };
@@ -150,12 +143,48 @@ pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Re
     for group in groups.iter().filter(has_operations) {
         run.record(LineKind::After { group: group.plan.reference(), members: group.last_whole() }).await;
     }
-    run.finish(reads_all, groups).await
+    let groups = groups.into_iter().map(GroupRun::into_report).collect();
+    let (interrupted, requests) = (run.is_stopped(), run.context.client.requests());
+    let mut report = Report { groups, interrupted, requests, ..run.report().clone() }.judged();
+    if let Err(error) = run.context.journal.write(LineKind::End { complete: report.complete }).await {
+        report.journal_failed.get_or_insert_with(|| error.to_string());
+    }
+    report.judged()
+}
+
+/// The report of a run before its first request.
+fn beginning(plan: &Plan, reads_account: bool) -> Report {
+    let held = plan.groups.iter().flat_map(|group| {
+        group.held.iter().map(|change| HeldRemoval { group: group.name.clone(), change: change.clone() })
+    });
+    Report {
+        format_version: report::FORMAT_VERSION,
+        digest: plan.digest,
+        // `judged` sets these four.
+        status: RunStatus::InSync,
+        complete: false,
+        added: 0,
+        removed: 0,
+        blocked: plan.blocked.clone(),
+        left_out: plan.left_out.clone(),
+        present_addresses: plan.present_addresses(),
+        held: held.collect(),
+        is_blocked: plan.is_blocked(),
+        covers_account: reads_account && !plan.reports_more(),
+        interrupted: false,
+        credentials_refused: false,
+        wrote: false,
+        may_have_changed: false,
+        journal_failed: None,
+        requests: 0,
+        stale: Vec::new(),
+        groups: Vec::new(),
+    }
 }
 
 impl ApplyRun<'_> {
-    fn state(&self) -> MutexGuard<'_, RunState> {
-        locked(&self.state)
+    fn report(&self) -> MutexGuard<'_, Report> {
+        locked(&self.report)
     }
 
     /// Why no further requests are sent, if so.
@@ -163,11 +192,11 @@ impl ApplyRun<'_> {
         if self.is_stopped() {
             return Some("interrupted before it was sent".into());
         }
-        let state = self.state();
-        if !state.stale.is_empty() && !state.may_have_changed {
+        let report = self.report();
+        if !report.stale.is_empty() && !report.may_have_changed {
             return Some("the plan is stale".into());
         }
-        state.journal_failed.as_ref().map(|error| format!("the journal cannot be written: {error}"))
+        report.journal_failed.as_ref().map(|error| format!("the journal cannot be written: {error}"))
     }
 
     fn is_stopped(&self) -> bool {
@@ -201,7 +230,7 @@ impl ApplyRun<'_> {
 
     /// Records a line. If this fails, no further requests are sent.
     async fn record(&self, line: LineKind) {
-        if self.state().journal_failed.is_some() {
+        if self.report().journal_failed.is_some() {
             return;
         }
         if let Err(error) = self.context.journal.write(line).await {
@@ -210,54 +239,15 @@ impl ApplyRun<'_> {
     }
 
     fn note_journal_failure(&self, error: &std::io::Error) {
-        self.state().journal_failed.get_or_insert_with(|| error.to_string());
+        self.report().journal_failed.get_or_insert_with(|| error.to_string());
     }
 
     fn note_failure(&self, error: &ApiError) {
-        self.state().credentials_refused |= error.may_concern_credentials();
+        self.report().credentials_refused |= error.may_concern_credentials();
     }
 
     fn finish_one(&self) {
-        let mut state = self.state();
-        state.finished += 1;
-        (self.context.progress)(state.finished);
-    }
-
-    async fn finish(&self, reads_all: bool, groups: Vec<GroupRun<'_>>) -> Report {
-        let plan = self.plan;
-        let groups = groups.into_iter().map(GroupRun::into_report).collect();
-        let held = plan.groups.iter().flat_map(|group| {
-            group.held.iter().map(|change| HeldRemoval { group: group.name.clone(), change: change.clone() })
-        });
-        let state = std::mem::take(&mut *self.state());
-        let mut report = Report {
-            format_version: report::FORMAT_VERSION,
-            digest: plan.digest,
-            // `judged` sets these four.
-            status: RunStatus::InSync,
-            complete: false,
-            added: 0,
-            removed: 0,
-            blocked: plan.blocked.clone(),
-            left_out: plan.left_out.clone(),
-            present_addresses: plan.present_addresses(),
-            held: held.collect(),
-            is_blocked: plan.is_blocked(),
-            covers_account: reads_all && self.context.whole_account && !plan.reports_more(),
-            interrupted: self.is_stopped(),
-            credentials_refused: state.credentials_refused,
-            wrote: state.wrote,
-            may_have_changed: state.may_have_changed,
-            journal_failed: state.journal_failed,
-            requests: self.context.client.requests(),
-            stale: state.stale,
-            groups,
-        }
-        .judged();
-        if let Err(error) = self.context.journal.write(LineKind::End { complete: report.complete }).await {
-            report.journal_failed.get_or_insert_with(|| error.to_string());
-        }
-        report.judged()
+        (self.context.progress)(self.finished.fetch_add(1, Ordering::Relaxed) + 1);
     }
 }
 
@@ -365,7 +355,7 @@ impl ApplyRun<'_> {
 
     /// The remaining time that the run may spend before this point.
     fn settling_left(&self, within: Duration) -> Duration {
-        let spent = self.state().pauses.total();
+        let spent = locked(&self.pauses).total();
         let left = within.saturating_sub(spent);
         match self.context.client.settles_until() {
             Some(end) => left.min(end.saturating_duration_since(Instant::now())),
@@ -376,13 +366,13 @@ impl ApplyRun<'_> {
     /// Waits. A signal ends the wait early and shortens the remaining time.
     async fn pause(&self, pause: Duration) {
         let began = Instant::now();
-        self.state().pauses.begin();
+        locked(&self.pauses).begin();
         let mut stop = self.context.stop.clone();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop), if !self.is_stopped() => {}
         }
-        self.state().pauses.end();
+        locked(&self.pauses).end();
         // A wait of a second or more outdates the readings that a write relies on.
         if began.elapsed() >= Duration::from_secs(1) {
             self.context.client.outdate_readings();

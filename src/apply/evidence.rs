@@ -243,9 +243,9 @@ impl ApplyRun<'_> {
 
     /// As long as nothing was changed, a group that differs makes the plan stale, and nothing is sent at all.
     fn note_stale(&self, group: StaleGroup) {
-        let mut state = self.state();
-        if !state.may_have_changed {
-            state.stale.push(group);
+        let mut report = self.report();
+        if !report.may_have_changed {
+            report.stale.push(group);
         }
     }
 }

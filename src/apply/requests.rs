@@ -119,7 +119,7 @@ impl GroupRun<'_> {
             self.run.record(LineKind::Answered { operation, outcome, ray: None, error: None }).await;
             return None;
         }
-        self.run.state().wrote = true;
+        self.run.report().wrote = true;
         (self.wrote, self.is_whole) = (true, false);
         let (client, group) = (self.run.context.client, self.plan.reference());
         let is_recent = || !self.is_outdated(operation);
@@ -177,7 +177,7 @@ impl GroupRun<'_> {
     fn learn(&mut self, effect: &Effect, changes: &[MemberId], written: &Written) {
         match written {
             Ok(Answered { result, .. }) => {
-                self.run.state().may_have_changed = true;
+                self.run.report().may_have_changed = true;
                 self.ledger.record_all(changes, &State::Acknowledged);
                 self.ledger.show(result.iter().flatten().filter(|member| effect.adds.contains(member)));
             }
@@ -187,7 +187,7 @@ impl GroupRun<'_> {
                     Fate::Refused => self.note_refusal(error),
                     Fate::NotSent => {}
                     Fate::Answered | Fate::Unknown => {
-                        self.run.state().may_have_changed = true;
+                        self.run.report().may_have_changed = true;
                         self.ledger.record_all(changes, &State::Unknown(error.reason()));
                     }
                 }
