@@ -68,14 +68,13 @@ fn write(
     let listed = BTreeSet::from_iter(call.incoming.member_list()?);
     let (id, group) = settled(call)?;
     group.check_writable()?;
-    let joins: BTreeSet<MemberId> = listed.iter().copied().filter(|id| !group.members.contains_key(id)).collect();
-    let mut joining = Vec::new();
-    for member in &listed {
-        let Some(person) = call.state.person(*member) else {
-            return Err(Reply::invalid_member(format!("{member} is not a member of the account")));
-        };
-        joining.extend(joins.contains(member).then_some(person));
+    let present = group.members.clone();
+    let person = |id: &MemberId| call.state.person(*id);
+    if let Some(unknown) = listed.iter().find(|id| person(id).is_none()) {
+        return Err(Reply::invalid_member(format!("{unknown} is not a member of the account")));
     }
+    let joining = listed.iter().filter(|id| !present.contains_key(id));
+    let mut joining: Vec<&StoredPerson> = joining.filter_map(person).collect();
     if let Some(rejected) = joining.iter().find(|person| person.seed.status == Invitation::Rejected) {
         let message = format!("{} has rejected the invitation to the account", rejected.email);
         return Err(Reply::invalid_member(message));

@@ -220,7 +220,8 @@ impl Sampler {
             state.groups.iter().map(|(id, group)| (*id, group.name.clone())).collect();
         let mut names: Vec<String> = groups.values().cloned().collect();
         names.sort_unstable();
-        let sampler = Self { chance, groups, names, people: state.addresses(), seen: BTreeMap::new() };
+        let people = state.by_email.keys().cloned().collect();
+        let sampler = Self { chance, groups, names, people, seen: BTreeMap::new() };
         let kinds = sampler.kinds(&Rng::of(""), None, None);
         let sum: u64 = kinds.iter().map(|(share, ..)| u64::from(share.millionths)).sum();
         if sum > u64::from(WHOLE) {

@@ -79,7 +79,7 @@ pub struct MembershipChange {
 pub(crate) struct AccountState {
     people: BTreeMap<MemberId, StoredPerson>,
     /// By address in lower case: texts compare faster than addresses.
-    by_email: BTreeMap<String, MemberId>,
+    pub(crate) by_email: BTreeMap<String, MemberId>,
     pub(crate) groups: BTreeMap<GroupId, StoredGroup>,
     /// A cache. It is emptied when people change.
     sorted_people: BTreeMap<(&'static str, Option<Invitation>), Arc<[MemberId]>>,
@@ -113,11 +113,6 @@ impl AccountState {
     pub(crate) fn find_person(&self, who: &str) -> Option<MemberId> {
         let by_id = || who.parse().ok().filter(|id| self.people.contains_key(id));
         who.parse().ok().and_then(|email| self.person_with(&email)).or_else(by_id)
-    }
-
-    /// All addresses of people, in lower case and in order.
-    pub(crate) fn addresses(&self) -> Vec<String> {
-        self.by_email.keys().cloned().collect()
     }
 
     pub(crate) fn person_with(&self, email: &Email) -> Option<MemberId> {
