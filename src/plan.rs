@@ -238,17 +238,15 @@ impl Plan {
         if removes || self.groups.iter().any(|group| !group.held.is_empty()) {
             guarded.extend(self.guards.protected.iter().map(|protected| &protected.person));
         }
-        let user = match (&current.token_user, removes && !accept_self) {
-            (TokenUser::Known(user), true) => Some(user),
-            (TokenUser::NotAsked, true) => {
-                needs.token_user = true;
-                None
-            }
+        let asks_user = removes && !accept_self;
+        needs.token_user = asks_user && current.token_user == TokenUser::NotAsked;
+        let user = match &current.token_user {
+            TokenUser::Known(user) if asks_user => Some(user),
             _ => None,
         };
         // Collecting all people takes much of the planning time, so do it only if a person is looked for.
         // A group can show an address at another domain than the account does.
-        let is_foreign = self.blocked.iter().any(|blocked| matches!(blocked.reason, BlockedReason::Domain { .. }));
+        let is_foreign = self.blocked.iter().any(|blocked| matches!(blocked.reason, R::Domain { .. }));
         if current.knows_everybody || !is_foreign && wanted.is_empty() && guarded.is_empty() && user.is_none() {
             return needs;
         }
@@ -345,11 +343,5 @@ impl Plan {
     #[must_use]
     pub fn with_stale(self, reason: String) -> Self {
         Self { status: RunStatus::Stale, stale: Some(reason), ..self }
-    }
-
-    /// The same plan with another status, from a command that does not apply it.
-    #[must_use]
-    pub fn with_status(self, status: RunStatus) -> Self {
-        Self { status, ..self }
     }
 }

@@ -94,9 +94,10 @@ async fn examine(mut request: RunRequest, args: &DriftArgs, output: &mut Output)
     if let Some(error) = &histories.unread {
         output.note(&format!("the audit log cannot be read, so authors are unknown: {}", clean(&error.reason())));
     }
-    let plan = plan.with_histories(histories.by_difference);
+    let mut plan = plan.with_histories(histories.by_difference).with_requests(connection.client.requests());
     let (exit, status) = verdict(&plan);
-    Ok((plan.with_status(status).with_requests(connection.client.requests()), exit))
+    plan.status = status;
+    Ok((plan, exit))
 }
 
 /// The result of a drift. Guards do not affect it, because they concern corrections.

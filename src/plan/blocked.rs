@@ -191,7 +191,7 @@ impl fmt::Display for BlockedReason {
                 write!(f, "{} excludes this group, and its members cannot be read: {cause}", group.as_str())
             }
             Self::ExclusiveOrder { guard, group, people } => {
-                let (group, people) = (group.as_str(), listed(people, "and"));
+                let people = listed(people, "and");
                 write!(f, "moves between groups that exclude each other, and {group} would break {guard} meanwhile; ")?;
                 write!(f, "move {people} in two changes")
             }
@@ -240,7 +240,7 @@ impl Plan {
             let Some(group) = planned.get(&entry.group).copied() else { continue };
             let members = undeclared.entry(&group.name).or_insert_with(|| Undeclared::of(group));
             let same_local = local_part(written(person)).and_then(|local| members.by_local.get(&local.to_lowercase()));
-            let near = similar.iter().map(|member| member.id).filter(|id| members.emails.contains_key(id));
+            let near = similar.iter().map(|member| member.id);
             let ids: BTreeSet<MemberId> = same_local.into_iter().flatten().copied().chain(near).collect();
             let found = former.entry(person.clone()).or_default();
             for email in ids.iter().filter_map(|id| members.emails.get(id)).map(ToString::to_string) {

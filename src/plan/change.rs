@@ -259,22 +259,16 @@ pub(super) fn compare(plan: &mut Plan, before: &Plan) {
             change.released = held.contains(&(group.id, change.member.id));
         }
     }
-    let mut was_blocked: BTreeMap<Subject<'_>, Vec<Discriminant<BlockedReason>>> = BTreeMap::new();
-    for blocked in &before.blocked {
-        was_blocked.entry(subject(blocked)).or_default().push(discriminant(&blocked.reason));
+    let mut was_blocked: BTreeMap<(&GroupName, Option<&PersonRef>), Vec<Discriminant<BlockedReason>>> = BTreeMap::new();
+    for Blocked { group, entry, reason, .. } in &before.blocked {
+        was_blocked.entry((group, entry.as_ref())).or_default().push(discriminant(reason));
     }
-    for blocked in &mut plan.blocked {
-        let reasons = was_blocked.get(&subject(blocked));
-        if !reasons.is_some_and(|reasons| reasons.contains(&discriminant(&blocked.reason))) {
-            blocked.since = Some(Since::Change);
+    for Blocked { group, entry, reason, since, .. } in &mut plan.blocked {
+        let reasons = was_blocked.get(&(&*group, entry.as_ref()));
+        if !reasons.is_some_and(|reasons| reasons.contains(&discriminant(reason))) {
+            *since = Some(Since::Change);
         }
     }
-}
-
-type Subject<'p> = (&'p GroupName, Option<&'p PersonRef>);
-
-const fn subject(blocked: &Blocked) -> Subject<'_> {
-    (&blocked.group, blocked.entry.as_ref())
 }
 
 const fn since(touched: bool) -> Since {

@@ -118,7 +118,7 @@ impl<'p> Comparison<'p, '_> {
             changes,
             required: partial.then_some(required),
             barred,
-            ..GroupPlan::declared(id, name, group, &inputs.desired.settings, observed)
+            ..GroupPlan::new(id, name, Some(group), &group.origin, &inputs.desired.settings, observed)
         };
         // Only entries in force hold removals. An entry that names nobody cannot mean a person whom an ended entry names
         // exactly.

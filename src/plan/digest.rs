@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::change::TouchedGroup;
-use super::contents::{Action, Change, LeftOut, LeftOutKind};
+use super::contents::{Action, LeftOut, LeftOutKind};
 use super::group::GroupPlan;
-use crate::model::{AccountId, GroupName, MemberId, Window};
+use crate::model::{AccountId, GroupId, GroupName, MemberId, Window};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -114,28 +114,20 @@ pub fn fingerprint<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Diges
 pub(super) fn digest(account_id: AccountId, groups: &[GroupPlan], left_out: &[LeftOut]) -> Digest {
     let mut hash = Sha256::new();
     hash.update(format!("convoke plan 2\naccount {account_id}\n"));
-    let mut left: BTreeMap<&GroupName, Vec<&Change>> = BTreeMap::new();
-    for it in left_out.iter().filter(|it| matches!(it.kind, LeftOutKind::Guard | LeftOutKind::Cap)) {
-        left.entry(&it.group).or_default().push(&it.change);
+    let ids: BTreeMap<&GroupName, GroupId> = groups.iter().map(|group| (&group.name, group.id)).collect();
+    let left = left_out.iter().filter(|it| matches!(it.kind, LeftOutKind::Guard | LeftOutKind::Cap));
+    let left = left.filter_map(|it| Some((*ids.get(&it.group)?, &it.group, &it.change)));
+    let planned = groups.iter().flat_map(|group| group.carried_out().map(move |it| (group.id, &group.name, it)));
+    let mut changes: BTreeMap<(GroupId, &GroupName), BTreeSet<(Action, MemberId)>> = BTreeMap::new();
+    for (id, name, change) in planned.chain(left) {
+        changes.entry((id, name)).or_default().insert((change.action, change.member.id));
     }
-    let changes = |group: &GroupPlan| -> BTreeSet<(Action, MemberId)> {
-        let changes = group.carried_out().chain(left.get(&group.name).into_iter().flatten().copied());
-        changes.map(|change| (change.action, change.member.id)).collect()
-    };
-    let all = groups.iter().map(|group| (group, changes(group)));
-    let mut changed: Vec<_> = all.filter(|(_, changes)| !changes.is_empty()).collect();
-    changed.sort_by(|(a, _), (b, _)| (a.id, &a.name).cmp(&(b.id, &b.name)));
-    for (group, changes) in changed {
+    for ((id, name), changes) in changes {
         // With the length, a name with a line break cannot be confused with other content.
-        hash.update(format!("group {} {} {}\n", group.id, group.name.as_str().len(), group.name.as_str()));
+        hash.update(format!("group {id} {} {}\n", name.as_str().len(), name.as_str()));
         for (action, id) in changes {
-            let sign = match action {
-                Action::Add => "+",
-                Action::Remove => "-",
-            };
-            hash.update(sign);
-            hash.update(id.as_str());
-            hash.update(b"\n");
+            let sign = if action == Action::Add { '+' } else { '-' };
+            hash.update(format!("{sign}{id}\n"));
         }
     }
     Digest(hash.finalize().into())

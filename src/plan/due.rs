@@ -25,7 +25,6 @@ pub(super) fn block_renamed(plan: &mut Plan, groups: &BTreeMap<GroupId, GroupSum
 /// Leaves out the removals that the guards refuse, and those beyond the number that one run makes. The digest stays,
 /// because it covers everything that is due.
 pub(super) fn leave_out_refused(plan: &mut Plan) {
-    let mut left = Vec::new();
     for refusal in std::mem::take(&mut plan.refusals) {
         let concerns = |change: &Change| match refusal.guard {
             Guard::PinnedName => true,
@@ -33,35 +32,23 @@ pub(super) fn leave_out_refused(plan: &mut Plan) {
             // `min_members` and `allow_empty` allow some of the removals, and are asked below. The others are not asked.
             _ => false,
         };
+        let is_refused = |change: &Change| change.action == Action::Remove && concerns(change);
         let groups = plan.groups.iter_mut();
         for group in groups.filter(|group| refusal.group.as_ref().is_none_or(|name| *name == group.name)) {
-            left.extend(group.leave_out(LeftOutKind::Guard, &refusal.reason(), |change| {
-                change.action == Action::Remove && concerns(change)
-            }));
+            plan.left_out.extend(group.leave_out(LeftOutKind::Guard, &refusal.reason(), is_refused));
         }
     }
-    keep_guards(&mut plan.groups, &mut left);
-    left.extend(beyond_cap(plan));
+    keep_guards(plan);
+    leave_out_beyond_cap(plan);
     // A join waits for a removal from a group that excludes it. Without the join, its own group has fewer members.
-    while leave_out_waiting(&mut plan.groups, &mut left) {
-        keep_guards(&mut plan.groups, &mut left);
+    while leave_out_waiting(plan) {
+        keep_guards(plan);
     }
-    drop_exchanges(plan);
-    plan.left_out.extend(left);
+    let joining = plan.groups.iter().flat_map(GroupPlan::additions).filter(|change| !change.after.is_empty());
+    let waiting: BTreeSet<MemberId> = joining.map(|change| change.member.id).collect();
+    plan.exchanges.retain(|member| waiting.contains(member));
     plan.left_out.sort_by_cached_key(|it| (it.kind, it.group.clone(), by_end(&it.change)));
     operations::decide(&mut plan.groups, plan.due);
-}
-
-/// Drops the exchanges of members who no longer wait for a removal.
-fn drop_exchanges(plan: &mut Plan) {
-    let waiting: BTreeSet<MemberId> = plan
-        .groups
-        .iter()
-        .flat_map(GroupPlan::additions)
-        .filter(|it| !it.after.is_empty())
-        .map(|it| it.member.id)
-        .collect();
-    plan.exchanges.retain(|member| waiting.contains(member));
 }
 
 /// Plans the removals again that were left out only because one run makes no more.
@@ -83,47 +70,46 @@ fn by_end(change: &Change) -> impl Ord + use<> {
     (change.expired, change.member.email.clone(), change.member.id)
 }
 
-/// As many removals of each group as `min_members` and `allow_empty` allow.
-fn keep_guards(groups: &mut [GroupPlan], left: &mut Vec<LeftOut>) {
-    for group in groups {
+/// Leaves as many removals of each group as `min_members` and `allow_empty` allow.
+fn keep_guards(plan: &mut Plan) {
+    for group in &mut plan.groups {
         while let Some(refusal) = guards::too_few(group).first() {
             let Some(last) = group.removals().max_by_key(|change| by_end(change)).map(|change| change.member.id) else {
                 break;
             };
-            left.extend(group.leave_out(LeftOutKind::Guard, &refusal.reason(), |change| change.member.id == last));
+            let is_last = |change: &Change| change.member.id == last;
+            plan.left_out.extend(group.leave_out(LeftOutKind::Guard, &refusal.reason(), is_last));
         }
     }
 }
 
-/// The removals beyond those that one run makes.
-fn beyond_cap(plan: &mut Plan) -> Vec<LeftOut> {
+/// Leaves out the removals beyond those that one run makes.
+fn leave_out_beyond_cap(plan: &mut Plan) {
     let allowed = usize::try_from(plan.guards.removals_allowed()).unwrap_or(usize::MAX);
     let place =
         |(group, change): (&GroupPlan, &Change)| (by_end(change), group.name.clone(), group.id, change.member.id);
     let mut all: Vec<_> = plan.removals().map(place).collect();
     all.sort();
-    let mut beyond: BTreeMap<GroupId, BTreeSet<MemberId>> = BTreeMap::new();
-    for (.., group, member) in all.into_iter().skip(allowed) {
-        beyond.entry(group).or_default().insert(member);
-    }
+    let beyond: BTreeSet<(GroupId, MemberId)> =
+        all.into_iter().skip(allowed).map(|(.., group, member)| (group, member)).collect();
     let reason = guards::cap(&plan.guards);
-    let groups = plan.groups.iter_mut().filter_map(|group| Some((beyond.get(&group.id)?, group)));
-    let taken = groups.flat_map(|(members, group)| {
-        group.leave_out(LeftOutKind::Cap, &reason, |change| members.contains(&change.member.id))
-    });
-    taken.collect()
+    for group in &mut plan.groups {
+        let id = group.id;
+        let is_beyond = |change: &Change| beyond.contains(&(id, change.member.id));
+        plan.left_out.extend(group.leave_out(LeftOutKind::Cap, &reason, is_beyond));
+    }
 }
 
 /// Leaves out each join that waits for a removal that is not made. Returns whether there was one.
-fn leave_out_waiting(groups: &mut [GroupPlan], left: &mut Vec<LeftOut>) -> bool {
+fn leave_out_waiting(plan: &mut Plan) -> bool {
     let leaving: BTreeSet<(GroupId, MemberId)> =
-        groups.iter().flat_map(|group| group.removals().map(|change| (group.id, change.member.id))).collect();
-    let before = left.len();
-    for group in groups {
+        plan.removals().map(|(group, change)| (group.id, change.member.id)).collect();
+    let before = plan.left_out.len();
+    for group in &mut plan.groups {
         let reason = "the member stays in a group that excludes this one";
-        left.extend(group.leave_out(LeftOutKind::Guard, reason, |change| {
-            change.after.iter().any(|other| !leaving.contains(&(other.id, change.member.id)))
-        }));
+        let waits_in_vain =
+            |change: &Change| change.after.iter().any(|other| !leaving.contains(&(other.id, change.member.id)));
+        plan.left_out.extend(group.leave_out(LeftOutKind::Guard, reason, waits_in_vain));
     }
-    left.len() > before
+    plan.left_out.len() > before
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::contents::{Action, Change, LeftOut, LeftOutKind};
 use super::digest::{Digest, fingerprint};
@@ -54,7 +54,7 @@ pub struct GroupPlan {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub blocked: u64,
     /// The observed members of the group, by id.
-    #[serde(with = "by_id")]
+    #[serde(serialize_with = "write_members", deserialize_with = "read_members")]
     #[schemars(with = "Vec<Member>")]
     pub observed: Arc<Membership>,
 }
@@ -65,33 +65,22 @@ const fn is_zero(count: &u64) -> bool {
 }
 
 impl GroupPlan {
-    /// A declared group in which nothing differs yet.
-    pub fn declared(
-        id: GroupId,
-        name: &GroupName,
-        group: &DesiredGroup,
-        settings: &Settings,
-        observed: &Arc<Membership>,
-    ) -> Self {
-        let planned = Self::new(id, name, group.mode, &group.origin, GroupGuards::of(Some(group), settings), observed);
-        Self { about: group.about(), ..planned }
-    }
-
+    /// A group in which nothing differs yet. Without a declaration, it is only observed.
     pub fn new(
         id: GroupId,
         name: &GroupName,
-        mode: Mode,
+        declared: Option<&DesiredGroup>,
         origin: &Origin,
-        guards: GroupGuards,
+        settings: &Settings,
         observed: &Arc<Membership>,
     ) -> Self {
         Self {
             id,
             name: name.clone(),
-            mode,
-            about: About::default(),
+            mode: declared.map_or(Mode::Observe, |group| group.mode),
+            about: declared.map(DesiredGroup::about).unwrap_or_default(),
             origin: origin.clone(),
-            guards,
+            guards: GroupGuards::of(declared, settings),
             fingerprint: fingerprint(observed.keys()),
             changes: Vec::new(),
             held: Vec::new(),
@@ -219,19 +208,11 @@ impl GroupPlan {
 }
 
 /// Serializes a membership as a list, because each member has its id.
-mod by_id {
-    use std::sync::Arc;
+fn write_members<S: Serializer>(members: &Membership, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(members.values())
+}
 
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::model::{Member, Membership};
-
-    pub fn serialize<S: Serializer>(members: &Membership, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(members.values())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Membership>, D::Error> {
-        let members = Vec::<Member>::deserialize(deserializer)?;
-        Ok(Arc::new(members.into_iter().map(|member| (member.id, member)).collect()))
-    }
+fn read_members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Membership>, D::Error> {
+    let members = Vec::<Member>::deserialize(deserializer)?;
+    Ok(Arc::new(members.into_iter().map(|member| (member.id, member)).collect()))
 }

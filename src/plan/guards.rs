@@ -162,14 +162,12 @@ impl GroupGuards {
     /// The guards of a group. If no file declares it, only the limit applies.
     pub fn of(group: Option<&DesiredGroup>, settings: &Settings) -> Self {
         let limit = group.and_then(|group| group.group_removals.as_ref()).unwrap_or(&settings.limits.group_removals);
-        let (min_members, allow_empty) = match group {
-            None => (None, Setting::preset(true)),
-            Some(group) => {
-                // Without an `allow_empty`, the list of members is the cause of an empty group.
-                let origin = group.allow_empty.origin.clone().or_else(|| Some(group.members_origin.clone()));
-                (group.min_members.clone(), Setting { value: group.allow_empty.value, origin })
-            }
-        };
+        // Without an `allow_empty`, the list of members is the cause of an empty group.
+        let allow_empty = group.map_or(Setting::preset(true), |group| {
+            let origin = group.allow_empty.origin.as_ref().unwrap_or(&group.members_origin);
+            Setting { value: group.allow_empty.value, origin: Some(origin.clone()) }
+        });
+        let min_members = group.and_then(|group| group.min_members.clone());
         Self { min_members, allow_empty, group_removals: limit.clone() }
     }
 

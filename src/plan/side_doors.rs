@@ -6,6 +6,7 @@
 //! ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -107,13 +108,9 @@ pub enum BesideStanding {
     Invited,
 }
 
-impl BesideStanding {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::InNoFile => "in_no_file",
-            Self::Invited => "invited",
-        }
+impl fmt::Display for BesideStanding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
@@ -139,7 +136,7 @@ pub(super) fn beside_groups(desired: &Desired, observed: &Observed) -> Vec<Besid
                 standing,
                 person: shown_name(*id, person),
                 member_id: *id,
-                status: if let PersonStatus::Known(status) = person.status { Some(status) } else { None },
+                status: person.invitation(),
                 two_factor: person.two_factor,
                 grants: shown,
             });

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::blocked::{Blocked, BlockedReason};
 use super::contents::{Action, Change, Plan, PlanWarning};
 use super::group::GroupPlan;
-use super::guards::GroupGuards;
 use super::inputs::{Inputs, Policy};
 use super::{exclusive, judge, side_doors};
 use crate::model::{
-    Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin, PersonRef,
+    About, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin,
+    PersonRef,
 };
 
 /// Marks a change for which the journal does not prove that the run made it.
@@ -178,20 +178,21 @@ impl Undoing<'_> {
             }
         }
         let held = if unresolved { std::mem::take(&mut removals) } else { Vec::new() };
-        let mode = self.group.map_or(Mode::Observe, |group| group.mode);
+        let is_additive = self.group.is_some_and(|group| group.mode == Mode::Additive);
         // In an additive group, only the members whom the run removed count.
         let required = changes.iter().map(|change: &Change| change.member.id).collect();
         changes.extend(removals);
         let first = self.reversal.attempts.values().next().map(|attempt| &attempt.origin);
         let unknown = Origin { file: "".into(), line: 1, column: 1 };
         let origin = self.group.map(|group| &group.origin).or(first).unwrap_or(&unknown);
-        let guards = GroupGuards::of(self.group, &self.inputs.desired.settings);
+        let settings = &self.inputs.desired.settings;
         plan.groups.push(GroupPlan {
             changes,
             held,
-            required: (mode == Mode::Additive).then_some(required),
+            required: is_additive.then_some(required),
             blocked: u64::from(unresolved),
-            ..GroupPlan::new(self.id, self.name, mode, origin, guards, self.observed)
+            about: About::default(),
+            ..GroupPlan::new(self.id, self.name, self.group, origin, settings, self.observed)
         });
     }
 

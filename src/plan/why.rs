@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::blocked::BlockedReason;
 use super::contents::{Change, Plan};
@@ -30,8 +30,7 @@ pub struct Why {
     pub format_version: u32,
     pub status: RunStatus,
     /// The requested person; null for everybody in the group.
-    #[serde(serialize_with = "as_text")]
-    pub person: Option<PersonRef>,
+    pub person: Option<String>,
     pub group: Option<GroupName>,
     /// The matching account members: none, or several if an address is ambiguous.
     pub members: Vec<Member>,
@@ -80,13 +79,6 @@ pub struct WhyGroup {
     pub claims: Vec<Claim>,
 }
 
-fn as_text<S: Serializer>(person: &Option<PersonRef>, serializer: S) -> Result<S::Ok, S::Error> {
-    match person {
-        Some(person) => serializer.collect_str(person),
-        None => serializer.serialize_none(),
-    }
-}
-
 /// Collects the facts about a person, in these groups or in all groups that were read.
 pub fn why(
     person: &PersonRef,
@@ -101,7 +93,7 @@ pub fn why(
     let groups = facts.groups(&who).into_iter().filter(|group| only.is_none_or(|only| *only == group.name)).collect();
     let members = facts.members(&who);
     let similar = if members.is_empty() { facts.similar(&who) } else { Vec::new() };
-    Why { person: Some(person.clone()), members, similar, ..facts.answer(groups, only) }
+    Why { person: Some(person.to_string()), members, similar, ..facts.answer(groups, only) }
 }
 
 /// Collects the facts about everybody who is in a group or is declared for it.
@@ -186,20 +178,19 @@ impl<'a> Facts<'a> {
     /// Every group that the person is in or is declared for, by name.
     fn groups(&self, who: &Who) -> Vec<WhyGroup> {
         let membership = |(name, id, group): (&GroupName, Option<GroupId>, Option<&'a DesiredGroup>)| {
-            let members = group.iter().flat_map(|group| &group.members);
-            let mut entries: Vec<&DesiredMember> = members.filter(|entry| self.is_meant(who, &entry.person)).collect();
-            let present = id.is_some_and(|id| self.is_in(who, id));
-            // An address means the member in the group who has it, not another one who shares it.
             let members = id.and_then(|id| self.current.memberships.get(&id));
-            entries.retain(|entry| match &entry.person {
-                PersonRef::Email(email) if !present => {
-                    let sharing = self.people.with_email(email);
-                    !sharing.iter().any(|id| members.is_some_and(|members| members.contains_key(id)))
-                }
-                PersonRef::Email(_) | PersonRef::Id(_) => true,
-            });
+            let is_in = |id: &MemberId| members.is_some_and(|members| members.contains_key(id));
+            let present = who.ids.iter().any(is_in);
+            // An address means the member in the group who has it, not another one who shares it.
+            let is_anothers = |person: &PersonRef| match person {
+                PersonRef::Email(email) => !present && self.people.with_email(email).iter().any(is_in),
+                PersonRef::Id(_) => false,
+            };
+            let entries =
+                group.iter().flat_map(|group| &group.members).filter(|entry| self.is_meant(who, &entry.person));
+            let entries: Vec<&DesiredMember> = entries.filter(|entry| !is_anothers(&entry.person)).collect();
             let concerns = !entries.is_empty() || present;
-            concerns.then(|| self.membership(who, name, id, group, entries))
+            concerns.then(|| self.membership(who, present, name, id, group, entries))
         };
         let mut groups: Vec<WhyGroup> = self.all_groups().into_iter().filter_map(membership).collect();
         groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
@@ -210,17 +201,18 @@ impl<'a> Facts<'a> {
     fn people_of(&self, asked: &GroupName) -> Vec<WhyGroup> {
         let mut rows = Vec::new();
         for (name, id, group) in self.all_groups().into_iter().filter(|(name, ..)| *name == asked) {
-            let present = id.and_then(|id| self.current.memberships.get(&id)).map(|members| &**members);
+            let members = id.and_then(|id| self.current.memberships.get(&id)).map(|members| &**members);
             let entries = group.iter().flat_map(|group| &group.members);
-            let (declared, unresolved) = self.people.by_member(entries, present);
+            let (declared, unresolved) = self.people.by_member(entries, members);
             let named = unresolved.into_iter().map(|(person, of)| (Who::named(person.clone(), &self.people), of));
             let found = declared.into_iter().map(|(member, entries)| {
                 let person = self.people.subject(member).person();
                 (Who { person, ids: BTreeSet::from([member]) }, entries)
             });
-            rows.extend(found.chain(named).map(|(who, entries)| WhyGroup {
-                person: Some(who.person.to_string().into()),
-                ..self.membership(&who, name, id, group, entries)
+            rows.extend(found.chain(named).map(|(who, entries)| {
+                let present = members.is_some_and(|members| who.ids.iter().any(|id| members.contains_key(id)));
+                let row = self.membership(&who, present, name, id, group, entries);
+                WhyGroup { person: Some(who.person.to_string().into()), ..row }
             }));
         }
         let folded = |row: &WhyGroup| row.person.as_deref().map(str::to_ascii_lowercase);
@@ -231,12 +223,12 @@ impl<'a> Facts<'a> {
     fn membership(
         &self,
         who: &Who,
+        present: bool,
         name: &GroupName,
         id: Option<GroupId>,
         group: Option<&DesiredGroup>,
         entries: Vec<&DesiredMember>,
     ) -> WhyGroup {
-        let present = id.is_some_and(|id| self.is_in(who, id));
         let mode = group.map(|group| group.mode);
         let planned = self.plan.groups.iter().find(|planned| mode.is_some() && planned.name == *name);
         let concerns = |change: &&Change| who.ids.contains(&change.member.id);
@@ -278,10 +270,6 @@ impl<'a> Facts<'a> {
             }
             _ => None,
         })
-    }
-
-    fn is_in(&self, who: &Who, group: GroupId) -> bool {
-        self.current.memberships.get(&group).is_some_and(|members| who.ids.iter().any(|id| members.contains_key(id)))
     }
 
     fn members(&self, who: &Who) -> Vec<Member> {

@@ -202,7 +202,7 @@ fn beside(people: &[BesideGroups]) -> Markup {
                             td.person { (clean(&person.person)) br; small { (person.member_id) } }
                             td.word { @if let Some(status) = person.status { (status) } }
                             td.off[person.two_factor == Some(false)] { (on_or_off(person.two_factor)) }
-                            td.word { (person.standing.name()) }
+                            td.word { (person.standing) }
                             td { (clean(&remark(person))) }
                             td.box {}
                             td.box {}

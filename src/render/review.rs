@@ -37,7 +37,7 @@ pub fn as_csv(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         }
     }
     for it in &review.beside_groups {
-        let (id, state) = (it.member_id.to_string(), it.standing.name().into());
+        let (id, state) = (it.member_id.to_string(), it.standing.to_string());
         let who = [it.person.to_string(), id, text(it.status), on_or_off(it.two_factor), state];
         write(record(None, &it.grants, who, &[], None))?;
     }
@@ -246,7 +246,7 @@ pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "\n### {BESIDE}\n\n| person | state | what |\n| --- | --- | --- |")?;
     }
     for person in &review.beside_groups {
-        writeln!(to, "| {} | {} | {} |", cell(&person.person), person.standing.name(), cell(&remark(person)))?;
+        writeln!(to, "| {} | {} | {} |", cell(&person.person), person.standing, cell(&remark(person)))?;
     }
     Ok(())
 }

@@ -84,7 +84,7 @@ fn mode(group: &WhyGroup) -> String {
 }
 
 fn who(why: &Why) -> String {
-    let person = why.person.as_ref().map(|person| clean(&person.to_string())).unwrap_or_default();
+    let person = why.person.as_deref().map(clean).unwrap_or_default();
     let groups = |is_meant: fn(&&WhyGroup) -> bool| counted(why.groups.iter().filter(is_meant).count() as u64, "group");
     let present = groups(|group| group.present);
     let declared = groups(|group| !group.claims.is_empty());
