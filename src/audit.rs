@@ -44,14 +44,11 @@ type Question = (GroupRef, MemberId, Action);
 /// Reads when each unexpected member was added, and who made each difference. Sends no request if there is no
 /// difference. Nobody makes a membership expire, so expired memberships are not looked up.
 pub async fn histories(client: &Client, plan: &Plan, now: Timestamp) -> Histories {
-    let questions: Vec<Question> = plan
-        .groups
-        .iter()
-        .flat_map(|group| {
-            let changes = group.changes.iter().chain(&group.held).filter(|change| change.expired.is_none());
-            changes.map(move |change| (group.reference(), change.member.id, change.action))
-        })
-        .collect();
+    let mut questions: Vec<Question> = Vec::new();
+    for group in &plan.groups {
+        let changes = group.changes.iter().chain(&group.held).filter(|change| change.expired.is_none());
+        questions.extend(changes.map(|change| (group.reference(), change.member.id, change.action)));
+    }
     let beginnings = beginnings(client, &questions, now).await;
     let mut log = Log { client, recorded: Vec::new(), pages: 0, unread: None };
     log.read_around(&beginnings, now).await;

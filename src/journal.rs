@@ -227,21 +227,21 @@ pub enum JournalError {
 pub fn parse(bytes: &[u8]) -> Result<Record, JournalError> {
     let mut record: Option<Record> = None;
     for (line, text) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+        // Another version may have lines of another shape.
+        if record.is_none()
+            && let Some(version) = version(text)
+            && version != FORMAT_VERSION
+        {
+            return Err(JournalError::Version(version));
+        }
         let Line { seq, kind, .. } = match serde_json::from_slice(text) {
             Ok(read) => read,
             Err(_) if record.is_some() && !text.ends_with(b"\n") => break,
-            Err(source) => {
-                // Another version may have lines of another shape.
-                let other = version(text).filter(|_| record.is_none());
-                return Err(other.map_or(JournalError::Line { line, source }, JournalError::Version));
-            }
+            Err(source) => return Err(JournalError::Line { line, source }),
         };
         match (&mut record, kind) {
             (Some(_), LineKind::Run(_)) => return Err(JournalError::SecondRun { line }),
             (Some(record), kind) if seq == line => record.take(line, kind)?,
-            (None, LineKind::Run(run)) if run.format_version != FORMAT_VERSION => {
-                return Err(JournalError::Version(run.format_version));
-            }
             (None, LineKind::Run(run)) if seq == line => record = Some(Record::new(run)),
             (Some(_), _) | (None, LineKind::Run(_)) => return Err(JournalError::Gap { line, found: seq }),
             (None, _) => return Err(JournalError::NoRun),
@@ -252,8 +252,7 @@ pub fn parse(bytes: &[u8]) -> Result<Record, JournalError> {
 
 fn version(text: &[u8]) -> Option<u32> {
     let line: serde_json::Value = serde_json::from_slice(text).ok()?;
-    let version = line.get("format_version")?.as_u64()?;
-    u32::try_from(version).ok().filter(|version| *version != FORMAT_VERSION)
+    line.get("format_version")?.as_u64()?.try_into().ok()
 }
 
 /// How long a FIFO may take nothing before it is given up.

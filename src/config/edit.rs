@@ -77,9 +77,8 @@ pub struct Edited {
 #[derive(Clone, Debug, Serialize)]
 pub struct ListChange {
     pub action: ListAction,
-    /// The address or id; null for a `- roster:` entry.
+    /// The address or id; null for a `- roster:` entry, whose roster is in `uses`.
     pub person: Option<String>,
-    /// The roster of a `- roster:` entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uses: Option<ListName>,
     #[serde(flatten)]

@@ -45,7 +45,6 @@ impl fmt::Display for ListName {
 }
 
 pub(super) struct List<'d> {
-    /// Its place among all lists.
     pub index: usize,
     pub name: ListName,
     /// The group without its members; `None` for other lists.

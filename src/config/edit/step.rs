@@ -96,7 +96,6 @@ impl<'d> EditStep<'d> {
 pub(super) enum EditAction {
     Insert(NewEntry),
     Remove,
-    /// A new entry replaces an ended one.
     Replace(NewEntry),
     Change(ChangedTerms),
     /// Another person, whose entry can be only an address or id if it is bare.
