@@ -105,11 +105,8 @@ fn changes(plan: &Plan, called: fn(&Change, Mode) -> &'static str) -> impl Itera
         }
     }
     by_line.into_iter().map(|((origin, group, what), changes)| {
-        let mut names: Vec<String> = changes.iter().take(NAMED).map(|change| named(change)).collect();
-        if changes.len() > NAMED {
-            names.push(format!("and {} more", changes.len() - NAMED));
-        }
-        Annotation::new(Level::Notice, Some(origin), titled(what, Some(group)), names.join(", "))
+        let names = words::first(changes.into_iter().map(named).collect(), NAMED);
+        Annotation::new(Level::Notice, Some(origin), titled(what, Some(group)), names)
     })
 }
 

@@ -31,23 +31,23 @@ pub fn html(review: &Review, to: &mut dyn Write) -> io::Result<()> {
         (PreEscaped("<body>"))
         (overview(review))
     };
-    to.write_all(start.into_string().as_bytes())?;
-    if let Some(matrix) = matrix(review) {
-        to.write_all(matrix.into_string().as_bytes())?;
-    }
+    let mut put = |markup: Markup| to.write_all(markup.into_string().as_bytes());
+    put(start)?;
+    matrix(review).map_or(Ok(()), &mut put)?;
     let dated = review.groups.iter().flat_map(|group| &group.memberships).any(|membership| membership.began.is_some());
     for (number, group) in review.groups.iter().enumerate() {
-        section_start(number, group, dated, to)?;
+        put(section_start(number, group, dated))?;
         // One row at a time, because a group can have a hundred thousand members.
         for membership in &group.memberships {
-            to.write_all(row(membership, dated).into_string().as_bytes())?;
+            put(row(membership, dated))?;
         }
-        to.write_all(if group.memberships.is_empty() { b"</section>" } else { b"</tbody></table></section>" })?;
+        let end = if group.memberships.is_empty() { "</section>" } else { "</tbody></table></section>" };
+        put(PreEscaped(end.into()))?;
     }
     if !review.beside_groups.is_empty() {
-        to.write_all(beside(&review.beside_groups).into_string().as_bytes())?;
+        put(beside(&review.beside_groups))?;
     }
-    to.write_all(b"</body></html>\n")
+    put(PreEscaped("</body></html>\n".into()))
 }
 
 fn overview(review: &Review) -> Markup {
@@ -131,8 +131,8 @@ const fn mark(state: Standing) -> &'static str {
     }
 }
 
-fn section_start(number: usize, group: &ReviewGroup, dated: bool, to: &mut dyn Write) -> io::Result<()> {
-    let start = markup! {
+fn section_start(number: usize, group: &ReviewGroup, dated: bool) -> Markup {
+    markup! {
         (PreEscaped(format!("<section id=\"g{number}\">")))
         h2 { (clean(group.name.as_str())) " " small { (mode_name(group)) ", " (members(group)) } }
         p.id {
@@ -160,8 +160,7 @@ fn section_start(number: usize, group: &ReviewGroup, dated: bool, to: &mut dyn W
             @for column in ["keep?", "sign"] { th { (column) } }
             (PreEscaped("</tr></thead><tbody>"))
         }
-    };
-    to.write_all(start.into_string().as_bytes())
+    }
 }
 
 /// An address that is longer than this is broken, because the page would be too narrow for the rest.

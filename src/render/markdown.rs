@@ -59,29 +59,28 @@ fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
         sheet.alert("CAUTION", [SheetBlock::text(text)]);
     }
     let sections = sections::sections(plan);
-    let of = |topics: &[Topic], rank| blocks(&sections, topics, rank, view.repository);
+    let of = |topics: &[Topic], rank| blocks(sections::about(&sections, topics), rank, view.repository);
     sheet.alert("CAUTION", of(&[Topic::Refused], Rank::Alert));
     let first = [Topic::Note, Topic::EndsNow, Topic::Released, Topic::HeldExpired, Topic::LeftOut, Topic::Loosened];
     let warned = [Topic::Blocked, Topic::ToInvite, Topic::Held, Topic::Warned];
     sheet.alert("WARNING", of(&[&first[..], &warned].concat(), Rank::Alert));
     sheet.plain([table(plan, &labels, view.repository)]);
-    let Some((first, rest)) = labels.split_first() else { return sheet };
-    sheet.plain(diffs(&groups(plan, *first, false), *first, detail));
+    let first = labels.first().copied().flatten();
+    sheet.plain(diffs(&groups(plan, first, false), first, [Rank::Join, Rank::Leave], detail));
     sheet.plain(of(&[Topic::Later], Rank::Later));
-    for label in rest {
-        let written = groups(plan, *label, false);
-        let (count, changes) = (counted(written.len() as u64, "group"), signed(total(&written, *label)));
-        let title = format!("Already there before this change: {changes} in {count}");
-        sheet.folded(&title, diffs(&written, *label, detail));
-    }
-    for label in &labels {
-        let observed = groups(plan, *label, true);
-        let (adds, removes) = total(&observed, *label);
+    let before = Some(Since::Before);
+    let there = groups(plan, before, false);
+    let (count, changes) = (counted(there.len() as u64, "group"), signed(total(&there, before)));
+    let title = format!("Already there before this change: {changes} in {count}");
+    sheet.folded(&title, diffs(&there, before, [Rank::JoinedBefore, Rank::LeftBefore], detail));
+    for label in labels {
+        let observed = groups(plan, label, true);
+        let (adds, removes) = total(&observed, label);
         let (count, changes) =
             (counted(observed.len() as u64, "observed group"), counted(adds + removes, "difference"));
-        let note = if *label == Some(Since::Before) { ", already there before this change" } else { "" };
+        let note = if label == before { ", already there before this change" } else { "" };
         let title = format!("{changes} in {count}, where convoke does not write{note}");
-        sheet.folded(&title, diffs(&observed, *label, detail).into_iter().map(|block| block.ranked(Rank::Other)));
+        sheet.folded(&title, diffs(&observed, label, [Rank::Other, Rank::Other], detail));
     }
     let alone: u64 = plan.groups.iter().map(|group| group.left_alone.len() as u64).sum();
     let title = format!("Already there, left alone: {}", counted(alone, "difference"));
@@ -150,9 +149,12 @@ fn commands(text: &str, lines: &[String]) -> String {
     format!("\n{text}\n\n{fence}sh\n{}\n{fence}\n", lines.join("\n"))
 }
 
-/// The sections about these topics, each as a titled list.
-fn blocks(sections: &[Section], topics: &[Topic], rank: Rank, repository: Option<&Repository>) -> Vec<SheetBlock> {
-    let wanted = topics.iter().flat_map(|topic| sections.iter().filter(move |section| section.topic == *topic));
+/// The sections, each as a titled list.
+fn blocks<'a>(
+    sections: impl Iterator<Item = &'a Section>,
+    rank: Rank,
+    repository: Option<&Repository>,
+) -> Vec<SheetBlock> {
     let block = |section: &Section| {
         let (word, rest) = section.topic.title().split_once(": ").unwrap_or((section.topic.title(), ""));
         let title = match rest {
@@ -162,7 +164,7 @@ fn blocks(sections: &[Section], topics: &[Topic], rank: Rank, repository: Option
         };
         list(&title, section.rows.iter().map(|it| row(it, repository)), rank)
     };
-    wanted.map(block).collect()
+    sections.map(block).collect()
 }
 
 /// There is always text between two pieces of code, because their backticks would join otherwise.
@@ -206,19 +208,15 @@ fn table(plan: &Plan, labels: &[Option<Since>], repository: Option<&Repository>)
 }
 
 /// A diff for each group: everybody who joins or leaves, once.
-fn diffs(groups: &[&GroupPlan], label: Option<Since>, detail: Detail) -> Vec<SheetBlock> {
-    let (join, leave) = match label {
-        Some(Since::Before) => (Rank::JoinedBefore, Rank::LeftBefore),
-        Some(Since::Change) | None => (Rank::Join, Rank::Leave),
-    };
+fn diffs(groups: &[&GroupPlan], label: Option<Since>, ranks: [Rank; 2], detail: Detail) -> Vec<SheetBlock> {
+    let [join, leave] = ranks;
     let block = |group: &&GroupPlan| {
         let lines = labeled(&group.changes, label).map(|change| match change.action {
             Action::Add => (join, diff_line('+', change, detail)),
             Action::Remove => (leave, diff_line('-', change, detail)),
         });
-        let lines: Vec<(Rank, String)> = lines.collect();
         let title = format!("{} {}", code(group.name.as_str()), signed(figures(labeled(&group.changes, label))));
-        SheetBlock::diff(&title, lines)
+        SheetBlock::diff(&title, lines.collect())
     };
     groups.iter().map(block).collect()
 }
@@ -256,7 +254,7 @@ fn drift_sheet(plan: &Plan, view: View<'_>) -> Sheet {
     };
     let mut sheet = sheet("drift", &title, &further, apply);
     let sections = sections::sections(plan);
-    let of = |topics: &[Topic], rank| blocks(&sections, topics, rank, view.repository);
+    let of = |topics: &[Topic], rank| blocks(sections::about(&sections, topics), rank, view.repository);
     let warned = [Topic::HeldExpired, Topic::Blocked, Topic::ToInvite, Topic::Warned];
     sheet.alert("WARNING", of(&warned, Rank::Alert));
     let rows = plan.groups.iter().filter(|group| group.differs()).map(|group| {
@@ -311,9 +309,7 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
         sheet.alert("CAUTION", [SheetBlock::text(text)]);
     }
     let groups: Vec<&GroupReport> = report.groups.iter().filter(|group| group.is_news()).collect();
-    let topics = [Topic::HeldExpired, Topic::LeftOut, Topic::Blocked, Topic::Held];
-    let left = blocks(&sections::left(report), &topics, Rank::Alert, repository);
-    sheet.alert("WARNING", left);
+    sheet.alert("WARNING", blocks(sections::left(report).iter(), Rank::Alert, repository));
     let rows = groups.iter().map(|group| {
         let change = signed((group.added.len() as u64, group.removed.len() as u64));
         let after = group.members_after.map_or_else(|| "?".into(), |after| after.to_string());

@@ -127,6 +127,11 @@ pub fn sections(plan: &Plan) -> Vec<Section> {
     ])
 }
 
+/// The sections about these topics, in this order.
+pub fn about<'a>(sections: &'a [Section], topics: &'a [Topic]) -> impl Iterator<Item = &'a Section> {
+    topics.iter().flat_map(|topic| sections.iter().filter(move |section| section.topic == *topic))
+}
+
 fn present<const N: usize>(all: [(Topic, Vec<Row>); N]) -> Vec<Section> {
     all.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(topic, rows)| Section { topic, rows }).collect()
 }

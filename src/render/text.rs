@@ -61,7 +61,12 @@ pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
         page.title(REMOVE, &format!("Stale: {stale}"));
         page.line(&format!("Nothing was changed. {}", view.stale_help()));
     }
-    page.next(&view.next(plan));
+    match view.next(plan) {
+        Next::Nothing => {}
+        Next::Resolve(which) => page.offer(&which, &[]),
+        Next::Apply(command) => page.offer("To apply exactly this plan:", &[command]),
+        Next::Accept(command) => page.offer("To lift the limits for exactly this plan:", &[command]),
+    }
     page.finish()
 }
 
@@ -81,52 +86,38 @@ pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     }
     words::drift_summary(plan).iter().for_each(|line| page.title(TITLE, line));
     if let Next::Apply(command) = view.next(plan) {
-        page.line("");
-        page.line("To make the account match the files:");
-        page.line(&format!("  {command}"));
+        page.offer("To make the account match the files:", &[command]);
     }
     let grants = view.grants(plan);
     if !grants.is_empty() {
-        page.line("");
-        page.line("To keep an unexpected member, declare the person:");
-        grants.iter().for_each(|line| page.line(&format!("  {line}")));
+        page.offer("To keep an unexpected member, declare the person:", &grants);
     }
     page.finish()
 }
 
-/// The columns of a change: a mark, the member, the end, other facts, and the places.
-struct ChangeLine {
+/// A change with its mark, in columns.
+struct ChangeLine<'a> {
     style: Style,
     mark: String,
-    who: String,
     end: String,
-    facts: Vec<String>,
-    places: Vec<String>,
+    change: &'a Change,
 }
 
-impl ChangeLine {
-    fn of(mark: &str, style: Style, change: &Change) -> Self {
-        let held = change.held_by.as_ref().map(|by| format!("held by {}", origin(by)));
-        Self {
-            style,
-            mark: mark.into(),
-            who: name(&change.member),
-            end: words::end(change).unwrap_or_default(),
-            facts: words::facts(change).collect(),
-            places: words::places(change).into_iter().chain(held).collect(),
-        }
+impl<'a> ChangeLine<'a> {
+    fn of_plan(mark: &str, style: Style, change: &'a Change) -> Self {
+        Self { style, mark: mark.into(), end: words::end(change).unwrap_or_default(), change }
     }
 
     /// A row of a drift begins with the state; "expired" is said by it.
-    fn of_drift(change: &Change) -> Self {
+    fn of_drift(change: &'a Change) -> Self {
         let standing = Standing::of_change(change);
         let style = match (&change.held_by, standing) {
             (Some(_), _) => WARN,
             (None, Standing::Missing) => ADD,
             (None, _) => REMOVE,
         };
-        let end = words::drift_end(change).unwrap_or_default();
-        Self { end, ..Self::of(&format!("{:<10}", standing.drift()), style, change) }
+        let (mark, end) = (format!("{:<10}", standing.drift()), words::drift_end(change).unwrap_or_default());
+        Self { style, mark, end, change }
     }
 }
 
@@ -160,21 +151,18 @@ impl Terminal {
 
     /// The sections about these topics, in this order.
     fn sections(&mut self, sections: &[Section], topics: &[Topic]) {
-        for topic in topics {
-            let style = match topic {
-                Topic::Refused => REMOVE,
-                Topic::Note
-                | Topic::Later
-                | Topic::LeftAlone
-                | Topic::Settings
-                | Topic::Expiring
-                | Topic::Unmanaged => TITLE,
-                _ => WARN,
-            };
-            for section in sections.iter().filter(|section| section.topic == *topic) {
-                self.titled(style, topic.title(), &section.rows);
+        sections::about(sections, topics).for_each(|section| self.section(section));
+    }
+
+    fn section(&mut self, Section { topic, rows }: &Section) {
+        let style = match topic {
+            Topic::Refused => REMOVE,
+            Topic::Note | Topic::Later | Topic::LeftAlone | Topic::Settings | Topic::Expiring | Topic::Unmanaged => {
+                TITLE
             }
-        }
+            _ => WARN,
+        };
+        self.titled(style, topic.title(), rows);
     }
 
     fn titled(&mut self, style: Style, title: &str, rows: &[Row]) {
@@ -230,14 +218,14 @@ impl Terminal {
             };
             self.heading(group, &members);
             self.changes(labeled(&group.changes, label).map(|change| match change.action {
-                Action::Add => ChangeLine::of("+", ADD, change),
-                Action::Remove => ChangeLine::of("-", REMOVE, change),
+                Action::Add => ChangeLine::of_plan("+", ADD, change),
+                Action::Remove => ChangeLine::of_plan("-", REMOVE, change),
             }));
             let held = labeled(&group.held, label).count() as u64;
             if held > 0 {
                 let until = if plan.blocked.is_empty() { "" } else { " until the blocked entries are resolved" };
                 self.title(WARN, &format!("  {} held{until}:", counted(held, "removal")));
-                self.changes(labeled(&group.held, label).map(|change| ChangeLine::of("~", WARN, change)));
+                self.changes(labeled(&group.held, label).map(|change| ChangeLine::of_plan("~", WARN, change)));
             }
             self.line("");
         }
@@ -258,16 +246,16 @@ impl Terminal {
     }
 
     /// The changes of a group in columns. What does not fit continues on the next line, between two facts.
-    fn changes(&mut self, rows: impl Iterator<Item = ChangeLine>) {
+    fn changes<'a>(&mut self, rows: impl Iterator<Item = ChangeLine<'a>>) {
         /// Longer addresses move only their own facts to the right.
         const LONGEST: usize = 44;
-        let rows: Vec<ChangeLine> = rows.collect();
-        let widest = |of: fn(&ChangeLine) -> &str| rows.iter().map(|row| of(row).width()).max().unwrap_or(0);
-        let (who, end) = (widest(|row| &row.who).min(LONGEST), widest(|row| &row.end));
-        for row in &rows {
+        let rows: Vec<(String, ChangeLine<'_>)> = rows.map(|row| (name(&row.change.member), row)).collect();
+        let who = rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0).min(LONGEST);
+        let end = rows.iter().map(|(_, row)| row.end.width()).max().unwrap_or(0);
+        for (name, row) in &rows {
             let begin = INDENT + row.mark.width() + 1;
-            let mut line = format!("  {}", self.paint(row.style, &format!("{} {}", row.mark, row.who)));
-            let mut width = begin + row.who.width();
+            let mut line = format!("  {}", self.paint(row.style, &format!("{} {name}", row.mark)));
+            let mut width = begin + name.width();
             let pad = |line: &mut String, width: &mut usize, to: usize| {
                 line.push_str(&" ".repeat(to.saturating_sub(*width)));
                 *width = to.max(*width);
@@ -278,8 +266,9 @@ impl Terminal {
                 width += 2 + row.end.width();
                 pad(&mut line, &mut width, begin + who + 2 + end);
             }
-            let facts = row.facts.iter().map(|fact| (fact, PLAIN, "  "));
-            let places = row.places.iter().enumerate();
+            let facts = words::facts(row.change).map(|fact| (fact, PLAIN, "  "));
+            let held = row.change.held_by.as_ref().map(|by| format!("held by {}", origin(by)));
+            let places = words::places(row.change).into_iter().chain(held).enumerate();
             let places = places.map(|(number, place)| (place, DIM, if number == 0 { "  " } else { " " }));
             for (piece, style, gap) in facts.chain(places) {
                 if width + gap.len() + piece.width() > self.layout.width {
@@ -289,25 +278,18 @@ impl Terminal {
                     line.push_str(gap);
                     width += gap.len();
                 }
-                line.push_str(&self.paint(style, piece));
+                line.push_str(&self.paint(style, &piece));
                 width += piece.width();
             }
             self.line(&line);
         }
     }
 
-    fn next(&mut self, next: &Next) {
-        let (title, command) = match next {
-            Next::Nothing => return,
-            Next::Resolve(which) => (which.as_str(), None),
-            Next::Apply(command) => ("To apply exactly this plan:", Some(command)),
-            Next::Accept(command) => ("To lift the limits for exactly this plan:", Some(command)),
-        };
+    /// What a reader can do next.
+    fn offer(&mut self, title: &str, commands: &[String]) {
         self.line("");
         self.line(title);
-        if let Some(command) = command {
-            self.line(&format!("  {command}"));
-        }
+        commands.iter().for_each(|command| self.line(&format!("  {command}")));
     }
 }
 
@@ -328,7 +310,7 @@ pub fn report(report: &Report, layout: Layout) -> String {
     if !news.is_empty() {
         page.line("");
     }
-    page.sections(&sections::left(report), &[Topic::HeldExpired, Topic::LeftOut, Topic::Blocked, Topic::Held]);
+    sections::left(report).iter().for_each(|section| page.section(section));
     report_summary(report).iter().for_each(|line| page.title(TITLE, line));
     page.finish()
 }

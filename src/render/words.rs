@@ -69,9 +69,7 @@ pub fn unmade(unmade: &UnmadeChange, place: Option<String>) -> String {
 pub fn stale(group: &StaleGroup) -> Vec<String> {
     /// The maximum number of changes to name.
     const NAMED: usize = 20;
-    let mut planned: Vec<String> = group.expected.iter().take(NAMED).map(planned).collect();
-    let more = group.expected.len().saturating_sub(NAMED);
-    planned.extend((more > 0).then(|| format!("and {more} more")));
+    let planned = first(group.expected.iter().map(planned).collect(), NAMED);
     let mut rows: Vec<String> = Vec::new();
     rows.extend(group.refused.as_deref().map(clean));
     match (&group.permissions, &group.difference, &group.renamed_to) {
@@ -81,8 +79,16 @@ pub fn stale(group: &StaleGroup) -> Vec<String> {
         (None, None, Some(name)) => rows.push(format!("the group is now named {}", clean(name.as_str()))),
         (None, None, None) => rows.push("the group no longer exists".into()),
     }
-    rows.extend((!planned.is_empty()).then(|| format!("planned: {}", planned.join(", "))));
+    rows.extend((!planned.is_empty()).then(|| format!("planned: {planned}")));
     rows
+}
+
+/// At most this number of names, and how many more there are.
+pub fn first(mut names: Vec<String>, most: usize) -> String {
+    let more = names.len().saturating_sub(most);
+    names.truncate(most);
+    names.extend((more > 0).then(|| format!("and {more} more")));
+    names.join(", ")
 }
 
 /// Who joined and who left because of somebody else.

@@ -79,12 +79,6 @@ impl SheetBlock {
         Self::new(format!("{title}\n\n{fence}{language}\n"), lines, format!("{fence}\n\n"))
     }
 
-    /// The same block with all lines of this rank.
-    pub fn ranked(mut self, rank: Rank) -> Self {
-        self.lines.iter_mut().for_each(|line| line.rank = rank);
-        self
-    }
-
     fn missing(&self) -> usize {
         self.lines.iter().filter(|line| !line.shown).count()
     }
