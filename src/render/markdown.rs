@@ -16,7 +16,7 @@ use super::words::{self, concerns, figures, labeled, labels, name, subject};
 use crate::config::Problem;
 use crate::model::{Mode, Origin};
 use crate::plan::{Action, Change, GroupPlan, Plan, Since, Standing, Tally};
-use crate::report::{Difference, GroupReport, Report, StaleGroup, UnmadeChange};
+use crate::report::{GroupReport, Report, StaleGroup, UnmadeChange};
 use sheet::{Rank, Sheet, SheetBlock, list};
 
 /// A page with a hidden marker, so that a workflow can find and replace the comment of the command. `show` and `undo`
@@ -38,12 +38,11 @@ enum Detail {
 /// The plan, on a page of a size that GitHub accepts.
 pub fn plan(plan: &Plan, view: View<'_>) -> String {
     let (page, cut) = plan_sheet(plan, view, Detail::Links).fill();
-    let Some(_) = cut else { return page };
-    let (page, cut) = plan_sheet(plan, view, Detail::Places).fill();
-    match cut {
-        Some(rank) if rank <= Rank::Table => plan_sheet(plan, view, Detail::Names).fill().0,
-        _ => page,
+    if cut.is_none() {
+        return page;
     }
+    let (page, cut) = plan_sheet(plan, view, Detail::Places).fill();
+    if cut.is_some_and(|rank| rank <= Rank::Table) { plan_sheet(plan, view, Detail::Names).fill().0 } else { page }
 }
 
 fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
@@ -238,10 +237,7 @@ fn diff_line(sign: char, change: &Change, detail: Detail) -> String {
 /// The drift as an issue: the differences from the files, not the actions of a plan.
 pub fn drift(plan: &Plan, view: View<'_>) -> String {
     let (page, cut) = drift_sheet(plan, view).fill();
-    match cut {
-        Some(_) => drift_sheet(plan, View { repository: None, ..view }).fill().0,
-        None => page,
-    }
+    if cut.is_some() { drift_sheet(plan, View { repository: None, ..view }).fill().0 } else { page }
 }
 
 fn drift_sheet(plan: &Plan, view: View<'_>) -> Sheet {
@@ -277,13 +273,10 @@ fn drift_sheet(plan: &Plan, view: View<'_>) -> Sheet {
 }
 
 fn drifted(plan: &Plan, kind: Standing, view: View<'_>) -> SheetBlock {
-    let row = |group: &GroupPlan, change: &Change| {
+    let of_kind = words::differences(plan).filter(|(_, change)| Standing::of_change(change) == kind);
+    let rows = of_kind.map(|(group, change)| {
         let (who, name) = (code(&name(&change.member)), code(group.name.as_str()));
         format!("{} {who} in {name}{}", kind.drift(), details(change, words::drift_end(change), view.repository))
-    };
-    let rows = plan.groups.iter().flat_map(|group| {
-        let all = group.changes.iter().chain(&group.held).filter(|change| Standing::of_change(change) == kind);
-        all.map(|change| row(group, change)).collect::<Vec<_>>()
     });
     list(&format!("**{}**", capitalized(kind.drift())), rows, Rank::Leave)
 }
@@ -321,9 +314,8 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
     let undone: Vec<String> = groups.iter().flat_map(|group| not_made(group, repository)).collect();
     let title = format!("**{} not made**", counted(undone.len() as u64, "change"));
     let others = groups.iter().flat_map(|group| {
-        let name = code(group.name.as_str());
-        let changes = group.stale.iter().flat_map(difference);
-        changes.map(move |change| format!("{name}: {change}")).collect::<Vec<_>>()
+        let changes = group.stale.iter().flat_map(words::difference);
+        changes.map(|(member, what)| format!("{}: {} {what}", code(group.name.as_str()), code(&subject(member))))
     });
     let troubles = groups.iter().filter_map(|group| {
         let trouble = group.trouble.as_ref()?;
@@ -364,12 +356,6 @@ fn not_made(group: &GroupReport, repository: Option<&Repository>) -> Vec<String>
     group.failed.iter().chain(&group.kept).chain(&group.skipped).map(item).collect()
 }
 
-fn difference(difference: &Difference) -> Vec<String> {
-    let Difference { added, removed } = difference;
-    let added = added.iter().map(|member| format!("{} was added", code(&subject(member))));
-    added.chain(removed.iter().map(|member| format!("{} was removed", code(&subject(member))))).collect()
-}
-
 /// Why a plan is stale: what it would have changed in each group, and what is there now.
 pub fn stale(groups: &[StaleGroup], help: &str) -> String {
     let title = "Not applied: the account has changed since the plan was made";
@@ -386,16 +372,12 @@ pub fn stale(groups: &[StaleGroup], help: &str) -> String {
 
 /// The failure of a command, so that no older comment remains visible as the result.
 pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repository>) -> String {
-    let title = match failed.problems.as_slice() {
-        [] => format!("`convoke {command}` failed"),
-        problems => format!("`convoke {command}` failed: {} in the files", counted(problems.len() as u64, "problem")),
-    };
+    let (mut title, mut what) = (format!("`convoke {command}` failed"), message(&failed.error));
+    if !failed.problems.is_empty() {
+        title += &format!(": {} in the files", counted(failed.problems.len() as u64, "problem"));
+        what = "Nothing was read from the account, and nothing was changed.".into();
+    }
     let mut sheet = sheet(command, &title, "", String::new());
-    let what = if failed.problems.is_empty() {
-        message(&failed.error)
-    } else {
-        "Nothing was read from the account, and nothing was changed.".into()
-    };
     let mut text = format!("**Failed** (exit code {}). {what}", failed.exit_code);
     if let Some(help) = failed.help {
         text.push_str(&format!("\n\nHelp: {}", prose(help)));
@@ -415,13 +397,8 @@ fn message(error: &str) -> String {
 }
 
 fn problem(problem: &Problem, repository: Option<&Repository>) -> String {
-    let place = match problem.position {
-        Some(position) => {
-            let origin = Origin { file: problem.file.clone(), line: position.line, column: position.column };
-            place(&origin, repository)
-        }
-        None => code(&problem.file),
-    };
+    let place = |at| place(&Origin::new(&problem.file, at), repository);
+    let place = problem.position.map_or_else(|| code(&problem.file), place);
     let help = problem.help.as_deref().map(prose);
     let mut text = with_help(&format!("{place}: {}", prose(&problem.message)), help.as_deref());
     if let Some(line) = &problem.source_line {

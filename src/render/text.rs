@@ -328,7 +328,9 @@ impl Terminal {
         if let Some(difference) = &group.stale {
             let left = counted(group.skipped.len() as u64, "change");
             self.line(&format!("  somebody else changed the group meanwhile; {left} not made:"));
-            words::difference(difference).for_each(|row| self.line(&format!("    {row}")));
+            for (member, what) in words::difference(difference) {
+                self.line(&format!("    {what}: {}", subject(member)));
+            }
         } else {
             group.skipped.iter().for_each(|unmade| self.unmade("skipped: not", unmade));
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::escape;
-use super::words::name;
+use super::words::{differences, name};
 use crate::model::Origin;
 use crate::plan::{Change, Digest, GroupPlan, Plan, Standing};
 
@@ -81,14 +81,12 @@ impl<'a> View<'a> {
     /// The `convoke grant` line for each unexpected member.
     pub(super) fn grants(&self, plan: &Plan) -> Vec<String> {
         let Some(Invocation { files, .. }) = self.invocation else { return Vec::new() };
-        let line = |group: &GroupPlan, change: &Change| {
+        let unexpected = differences(plan).filter(|(_, it)| Standing::of_change(it) == Standing::Undeclared);
+        let line = |(group, change): (&GroupPlan, &Change)| {
             let (who, group) = (escape::shell_word(&name(&change.member)), escape::shell_word(group.name.as_str()));
             format!("convoke grant {who} {group}{files}")
         };
-        let all =
-            plan.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held).map(move |it| (group, it)));
-        let unexpected = all.filter(|(_, change)| Standing::of_change(change) == Standing::Undeclared);
-        unexpected.map(|(group, change)| line(group, change)).collect()
+        unexpected.map(line).collect()
     }
 
     pub(super) fn stale_help(&self) -> String {

@@ -23,7 +23,7 @@ pub fn text(why: &Why, layout: Layout) -> String {
             lines.push(String::new());
             let id = group.id.filter(|_| group.name.as_str().is_empty()).map(|id| format!(" ({id})"));
             let note = id.unwrap_or_default() + &mode(group);
-            membership(group, &(clean(group.name.shown()), note), color, &mut lines);
+            membership(group, &clean(group.name.shown()), &note, color, &mut lines);
         }
     } else {
         for rows in why.groups.chunk_by(|a, b| a.id == b.id) {
@@ -55,12 +55,12 @@ fn people(rows: &[WhyGroup], color: bool, lines: &mut Vec<String>) {
     lines.push(String::new());
     for row in rows {
         let person = row.person.as_deref().map(clean).unwrap_or_default();
-        membership(row, &(person, String::new()), color, lines);
+        membership(row, &person, "", color, lines);
     }
 }
 
 /// What is asked about a membership: its group or its person, then its state and lines.
-fn membership(row: &WhyGroup, (title, note): &(String, String), color: bool, lines: &mut Vec<String>) {
+fn membership(row: &WhyGroup, title: &str, note: &str, color: bool, lines: &mut Vec<String>) {
     let (word, style) = word(row);
     lines.push(format!("{}{note}: {}", paint(color, TITLE, title), paint(color, style, &clean(&word))));
     lines.extend(gives(row).filter(|_| row.person.is_none()));
@@ -145,19 +145,11 @@ fn word(group: &WhyGroup) -> (String, Style) {
 }
 
 fn claim(claim: &Claim) -> String {
-    let mut text = origin(&claim.origin);
-    rosters(&claim.via).for_each(|used| text.push_str(&format!(" {used}")));
-    if let Some(from) = claim.window.from {
-        text.push_str(&format!(", from {}", first_day(from)));
-    }
-    if let Some(until) = claim.window.until {
-        text.push_str(&format!(", until {}", last_day(until)));
-    }
-    if !claim.holds {
-        text.push_str(", not now");
-    }
-    if let Some(reason) = &claim.reason {
-        text.push_str(&format!(", {}", clean(reason)));
-    }
-    text
+    let rosters = rosters(&claim.via).map(|used| format!(" {used}"));
+    let from = claim.window.from.map(|from| format!(", from {}", first_day(from)));
+    let until = claim.window.until.map(|until| format!(", until {}", last_day(until)));
+    let not_now = (!claim.holds).then(|| ", not now".to_owned());
+    let reason = claim.reason.as_deref().map(|reason| format!(", {}", clean(reason)));
+    let facts = from.into_iter().chain(until).chain(not_now).chain(reason);
+    std::iter::once(origin(&claim.origin)).chain(rosters).chain(facts).collect()
 }

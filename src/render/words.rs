@@ -75,7 +75,9 @@ pub fn stale(group: &StaleGroup) -> Vec<String> {
     match (&group.permissions, &group.difference, &group.renamed_to) {
         _ if group.refused.is_some() => {}
         (Some(changed), ..) => rows.push(format!("the group {}", clean(changed))),
-        (None, Some(difference), _) => rows.extend(self::difference(difference)),
+        (None, Some(difference), _) => {
+            rows.extend(self::difference(difference).map(|(member, what)| format!("{what}: {}", subject(member))));
+        }
         (None, None, Some(name)) => rows.push(format!("the group is now named {}", clean(name.as_str()))),
         (None, None, None) => rows.push("the group no longer exists".into()),
     }
@@ -91,10 +93,10 @@ pub fn first(mut names: Vec<String>, most: usize) -> String {
     names.join(", ")
 }
 
-/// Who joined and who left because of somebody else.
-pub fn difference(difference: &Difference) -> impl Iterator<Item = String> {
-    let added = difference.added.iter().map(|member| format!("was added: {}", subject(member)));
-    added.chain(difference.removed.iter().map(|member| format!("was removed: {}", subject(member))))
+/// Who joined and who left because of somebody else, each with what happened.
+pub fn difference(difference: &Difference) -> impl Iterator<Item = (&Member, &'static str)> {
+    let added = difference.added.iter().map(|member| (member, "was added"));
+    added.chain(difference.removed.iter().map(|member| (member, "was removed")))
 }
 
 pub const fn done(action: Action) -> &'static str {
@@ -172,6 +174,11 @@ pub fn labeled(changes: &[Change], label: Option<Since>) -> impl Iterator<Item =
 /// Whether a group has a difference with this label.
 pub fn concerns(group: &GroupPlan, label: Option<Since>) -> bool {
     group.changes.iter().chain(&group.held).any(|change| change.since == label)
+}
+
+/// Every change of a plan, made or held, with its group.
+pub fn differences(plan: &Plan) -> impl Iterator<Item = (&GroupPlan, &Change)> {
+    plan.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held).map(move |change| (group, change)))
 }
 
 /// The number of additions and removals. A person who differs in two groups counts twice.
