@@ -169,7 +169,7 @@ pub fn file_tip(error: &clap::Error) -> Option<String> {
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {
     let time: Result<WrittenTime, TimeError> = text.parse();
-    time.map(WrittenTime::start).map_err(|error| format!("{error}; {}", error.help()))
+    time.map(WrittenTime::start).map_err(|error| format!("{error}; {}", error.help))
 }
 
 fn parse_concurrency(text: &str) -> Result<NonZeroUsize, String> {

@@ -28,14 +28,13 @@ pub use load::{
     reads_below,
 };
 pub use problem::{Problem, Problems};
-pub use rules::{Breach, BreachKey, breaches, check_rules};
+pub use rules::check_rules;
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use crate::model::{Desired, DesiredGroup, GroupName, Mode, PersonRef, is_invisible, kept_ends};
-use entry::Numbers;
 use problem::{ProblemReport, quoted, settle};
 
 /// The maximum size of a file: enough for a million members.
@@ -63,12 +62,8 @@ pub fn parse(sources: &[Source]) -> Result<Desired, Problems> {
 /// Reads and merges files. Where the report already has problems, a file is missing.
 fn parse_into(mut report: ProblemReport, sources: &[Source]) -> Result<Desired, Problems> {
     let all_there = report.len() == 0;
-    let mut numbers = Numbers::default();
-    let declared = sources.iter().map(|source| file::read(source, &mut numbers, &mut report)).collect();
-    let people = numbers.count();
-    // The memory is needed for the result.
-    drop(numbers);
-    let desired = merge::merge(declared, all_there, people, &mut report);
+    let declared = sources.iter().map(|source| file::read(source, &mut report)).collect();
+    let desired = merge::merge(declared, all_there, &mut report);
     report.finish(sources)?;
     Ok(desired)
 }
@@ -81,15 +76,10 @@ pub fn warnings(desired: &Desired, sources: &[Source], time: Timestamp) -> Vec<P
     });
     let invisible = desired.groups.iter().filter_map(|(name, group)| {
         let odd = name.as_str().chars().find(|c| is_invisible(*c))?;
-        let message = format!(
-            "the name of group {} contains the invisible character U+{:04X}",
-            quoted(name.as_str()),
-            u32::from(odd)
-        );
-        Some(
-            Problem::at(&group.origin, message)
-                .help("check that the group in the account has it too; better change both"),
-        )
+        let (name, odd) = (quoted(name.as_str()), u32::from(odd));
+        let message = format!("the name of group {name} contains the invisible character U+{odd:04X}");
+        let help = "check that the group in the account has it too; better change both";
+        Some(Problem::at(&group.origin, message).help(help))
     });
     let ends = kept_ends(desired, |_| true, time, Timestamp::MAX);
     let ends = ends.into_iter().map(|(origin, message, help)| Problem::at(&origin, message).help(help));

@@ -13,8 +13,8 @@ mod time;
 pub mod typos;
 
 pub use desired::{
-    About, Desired, DesiredGroup, DesiredMember, Exclusion, GroupName, Limit, Limits, Mode, PersonRef, Protected,
-    RosterEntry, Rules, Setting, Settings, Terms, Unmanaged,
+    About, Desired, DesiredGroup, DesiredMember, GroupName, Limit, Limits, Mode, PersonRef, Protected, Rules, Setting,
+    Settings, Terms, Unmanaged,
 };
 pub use email::{Email, EmailError, comparable, composed, is_invisible};
 pub use ends::kept_ends;
@@ -24,7 +24,7 @@ pub use observed::{
     ScimGroup, Status, TokenOwner, TokenUser,
 };
 pub use origin::{Origin, Position, RosterUse};
-pub use time::{Period, PeriodError, TimeError, Window, WrittenTime, first_day, last_day, whole_second};
+pub use time::{Period, TimeError, Window, WrittenTime, first_day, last_day, whole_second};
 
 /// The `status` of a JSON document. If several apply, it is the first in this order. `drift` ignores guards.
 #[derive(

@@ -109,7 +109,7 @@ fn files(request: &RunRequest) -> (Check, Option<Desired>) {
         Ok(desired) => (Check::ok("files", format!("declared groups: {}", desired.groups.len())), Some(desired)),
         Err(problems) => {
             let (count, unread) =
-                (problems.iter().count(), problems.iter().filter(|problem| problem.is_unread()).count());
+                (problems.iter().count(), problems.iter().filter(|problem| problem.position.is_none()).count());
             let unread = if unread == 0 { String::new() } else { format!(", files that cannot be read: {unread}") };
             let help = "run `convoke validate`, and correct the files";
             let check = Check::failed("files", format!("problems: {count}{unread}"), help);

@@ -233,7 +233,7 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
 pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit, Failure> {
     let given = args.files.paths()?;
     let _locks = if args.dry_run { Vec::new() } else { locks(&given) };
-    let (paths, sources): (Vec<PathBuf>, Vec<Source>) = config::read_regular(&given)?.into_iter().unzip();
+    let (paths, sources) = config::read_regular(&given)?;
     let now = args.time.or_now();
     let mut edited = match config::edit(&sources, request, now, &|words| request::edit_command(words, &args.files)) {
         Ok(edited) => edited,

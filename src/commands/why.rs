@@ -83,7 +83,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
 /// The declared groups that exclude a group, or that it excludes. They can block its entries.
 fn exclusive_with(desired: &Desired, asked: &GroupName) -> BTreeSet<GroupName> {
     let excludes = |name: &GroupName, other: &GroupName| {
-        desired.groups.get(name).is_some_and(|group| group.rules.exclusion_of(other).is_some())
+        desired.groups.get(name).is_some_and(|group| group.rules.exclusive_with.contains_key(other))
     };
     desired.groups.keys().filter(|name| excludes(name, asked) || excludes(asked, name)).cloned().collect()
 }

@@ -23,12 +23,12 @@ pub use revoke::Revoke;
 pub use step::{When, parse_age};
 
 use super::Source;
-use super::entry::Numbers;
+use super::entry::PersonOrRoster;
 use super::file::{self, Declared};
 use super::merge::merge;
 use super::node::Node;
 use super::problem::{Problem, ProblemReport, Problems, nearest, quoted};
-use super::rules::{Breach, BreachKey, breaches};
+use super::rules::{Breach, BreachKey, BrokenRule, breaches};
 use crate::model::{Desired, Mode, Origin, PersonRef, RunStatus};
 use layout::FileLayout;
 use lists::{List, Lists};
@@ -193,18 +193,18 @@ struct Files<'s> {
 
 impl<'s> Files<'s> {
     fn new(sources: &[Source], read: impl Iterator<Item = Result<Node<'s>, Box<Problem>>>) -> Result<Self, Problems> {
-        let (mut report, mut numbers) = (ProblemReport::default(), Numbers::default());
+        let mut report = ProblemReport::default();
         let (mut trees, mut declared) = (Vec::new(), Vec::new());
         for (source, tree) in sources.iter().zip(read) {
             match tree {
                 Ok(tree) => {
-                    declared.push(file::declare(source, tree.clone(), &mut numbers, &mut report));
+                    declared.push(file::declare(source, tree.clone(), &mut report));
                     trees.push(tree);
                 }
                 Err(problem) => report.push(*problem),
             }
         }
-        let desired = merge(declared.clone(), trees.len() == sources.len(), numbers.count(), &mut report);
+        let desired = merge(declared.clone(), trees.len() == sources.len(), &mut report);
         report.finish(sources)?;
         Ok(Self { trees, declared, desired })
     }
@@ -405,10 +405,12 @@ fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
     // One person can break a rule several times: with an own entry, and through rosters.
     let mut known: BTreeMap<BreachKey, usize> = BTreeMap::new();
     for mut breach in breaches(&context.files.desired, context.now) {
-        if let (EditRequest::Rename { old, new }, Some(person)) = (context.request, breach.key.renamed())
-            && person == old
+        // The new address is judged for its own domain.
+        if let EditRequest::Rename { old, new } = context.request
+            && breach.key.rule != BrokenRule::EmailDomains
+            && breach.key.who == PersonOrRoster::Person(old.clone())
         {
-            *person = new.clone();
+            breach.key.who = PersonOrRoster::Person(new.clone());
         }
         *known.entry(breach.key).or_default() += 1;
     }
@@ -422,28 +424,22 @@ fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
     new.filter_map(|Breach { key, problem }| {
         let before = &context.files.desired;
         let origin = key.rule_in(before)?;
-        let help = match (&key, context.request) {
-            (BreachKey::MaxDuration { group, .. }, EditRequest::Grant(Grant { from, .. })) => match from {
-                Some(_) => problem.help?.replace("write `until: ", "use `--until "),
-                None => {
-                    let most = before.groups.get(group)?.rules.max_duration.as_ref()?.value;
-                    format!("use `--until +{most}` or an earlier end")
-                }
-            },
-            (BreachKey::MissingReason { .. } | BreachKey::MissingRosterReason { .. }, _) => {
-                "give the reason with `--reason`".into()
+        let (message, help) = (problem.message, problem.help?);
+        let (message, help) = match (&key.rule, context.request) {
+            (BrokenRule::MaxDuration, EditRequest::Grant(Grant { from: None, .. })) => {
+                let most = before.groups.get(&key.group)?.rules.max_duration.as_ref()?.value;
+                (message, format!("use `--until +{most}` or an earlier end"))
             }
-            (BreachKey::Exclusive { .. }, _) => {
-                "choose times that do not overlap, or revoke the other membership first".into()
+            (BrokenRule::MaxDuration, EditRequest::Grant(_)) => {
+                (message, help.replace("write `until: ", "use `--until "))
             }
-            (BreachKey::MaxDuration { .. } | BreachKey::Domain { .. }, _) => problem.help?,
-        };
-        let message = match &key {
-            BreachKey::Exclusive { group, other, person } => {
-                let (group, other) = (quoted(group.as_str()), quoted(other.as_str()));
-                format!("{person} would be in group {group} and in group {other} at the same time")
+            (BrokenRule::RequireReason, _) => (message, "give the reason with `--reason`".into()),
+            (BrokenRule::ExclusiveWith(other), _) => {
+                let (person, group, other) = (&key.who, quoted(key.group.as_str()), quoted(other.as_str()));
+                let message = format!("{person} would be in group {group} and in group {other} at the same time");
+                (message, "choose times that do not overlap, or revoke the other membership first".into())
             }
-            _ => problem.message,
+            (BrokenRule::MaxDuration | BrokenRule::EmailDomains, _) => (message, help),
         };
         Some(Problem::at(origin, message).help(help))
     })

@@ -54,37 +54,35 @@ pub fn export(current: &Observed, wanted: &BTreeSet<GroupId>, extras: &ExportExt
     let owners = owners(current);
     let mut export = Export::default();
     for (id, group) in current.groups.iter().filter(|(id, _)| wanted.contains(id)) {
-        let shown = GroupRef { id: *id, name: group.name.clone() };
-        let mut warn = |why: &str| export.warnings.push(format!("{shown} is not exported: {why}"));
-        if let Some(why) = undeclarable(&group.name) {
-            warn(why);
-        } else if let Some(membership) = current.memberships.get(id) {
-            if let Some(first) = export.groups.get(&group.name) {
-                let why = format!("group {} has the same name; give one of them another name", first.id);
-                warn(&why);
-            } else {
+        let namesake = export.groups.get(&group.name);
+        let why = match (undeclarable(&group.name), current.memberships.get(id), namesake) {
+            (Some(why), ..) => why.to_owned(),
+            (None, None, _) => {
+                let cause = current.unreadable.get(id).map_or("they were not read", String::as_str);
+                format!("its members cannot be read: {cause}")
+            }
+            (None, Some(_), Some(first)) => {
+                format!("group {} has the same name; give one of them another name", first.id)
+            }
+            (None, Some(membership), None) => {
                 let yaml = entry(*id, group, membership, &owners, extras);
                 export.groups.insert(group.name.clone(), Exported { id: *id, yaml });
+                continue;
             }
-        } else {
-            let cause = current.unreadable.get(id).map_or("they were not read", String::as_str);
-            warn(&format!("its members cannot be read: {cause}"));
-        }
+        };
+        let shown = GroupRef { id: *id, name: group.name.clone() };
+        export.warnings.push(format!("{shown} is not exported: {why}"));
     }
     export
 }
 
 /// Why no file can declare a group with this name.
 fn undeclarable(name: &GroupName) -> Option<&'static str> {
-    let name = name.as_str();
-    if name.trim().is_empty() {
-        Some("its name is empty; give it a name in the account")
-    } else if name.trim() != name {
-        Some("its name begins or ends with a space; change it in the account")
-    } else if name == "<<" {
-        Some("its name is the merge key of YAML; change it in the account")
-    } else {
-        None
+    match name.as_str().trim() {
+        "" => Some("its name is empty; give it a name in the account"),
+        trimmed if trimmed != name.as_str() => Some("its name begins or ends with a space; change it in the account"),
+        "<<" => Some("its name is the merge key of YAML; change it in the account"),
+        _ => None,
     }
 }
 
@@ -92,11 +90,9 @@ type Owners<'a> = BTreeMap<&'a Email, BTreeSet<MemberId>>;
 
 fn owners(current: &Observed) -> Owners<'_> {
     let mut owners = Owners::new();
-    for membership in current.memberships.values() {
-        for (id, member) in membership.iter() {
-            if let Some(email) = &member.email {
-                owners.entry(email).or_default().insert(*id);
-            }
+    for (id, member) in current.memberships.values().flat_map(|membership| membership.iter()) {
+        if let Some(email) = &member.email {
+            owners.entry(email).or_default().insert(*id);
         }
     }
     owners
@@ -134,23 +130,24 @@ fn entry(
 }
 
 fn line(id: MemberId, member: &Member, owners: &Owners<'_>) -> String {
-    let mut notes = Vec::new();
-    let alone = |email: &&Email| owners.get(email).is_some_and(|ids| ids.len() == 1);
-    let declarable = |email: &&Email| Email::declared(email.as_str()).is_ok();
-    let entry = match member.email.as_ref().filter(alone).filter(declarable) {
-        Some(email) => scalar(email.as_str(), false),
-        None => {
-            notes.push(match &member.email {
-                Some(email) if !declarable(&email) => format!("has the address {}", comment(email.as_str())),
-                Some(email) => format!("one of several members with the address {}", comment(email.as_str())),
-                None => "no address".into(),
-            });
-            format!("id: {}", scalar(id.as_str(), false))
+    let is_shared = |email: &Email| owners.get(email).is_some_and(|ids| ids.len() > 1);
+    let unnamed = match &member.email {
+        None => Some("no address".into()),
+        Some(email) if Email::declared(email.as_str()).is_err() => {
+            Some(format!("has the address {}", comment(email.as_str())))
         }
+        Some(email) if is_shared(email) => {
+            Some(format!("one of several members with the address {}", comment(email.as_str())))
+        }
+        Some(_) => None,
     };
-    if member.status == Some(Status::Pending) {
-        notes.push("has not accepted the invitation yet".into());
-    }
+    let entry = match &member.email {
+        Some(email) if unnamed.is_none() => scalar(email.as_str(), false),
+        _ => format!("id: {}", scalar(id.as_str(), false)),
+    };
+    let pending = member.status == Some(Status::Pending);
+    let pending = pending.then(|| "has not accepted the invitation yet".to_owned());
+    let notes: Vec<String> = unnamed.into_iter().chain(pending).collect();
     if notes.is_empty() { format!("      - {entry}\n") } else { format!("      - {entry}  # {}\n", notes.join("; ")) }
 }
 
@@ -196,38 +193,29 @@ const RESERVED: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
 /// The file of each group. If several groups would have the same file name, or the name had to be changed, the file
 /// name includes the group's id. A group's file name therefore does not depend on the other groups.
 pub fn file_names(groups: &BTreeMap<GroupName, Exported>) -> BTreeMap<GroupId, String> {
-    let mut wanted: BTreeMap<String, u32> = BTreeMap::new();
-    for name in groups.keys() {
-        *wanted.entry(slug(name.as_str())).or_default() += 1;
-    }
-    let shared = |slug: &str| wanted.get(slug).is_some_and(|count| *count > 1);
-    let mut taken: BTreeSet<String> = wanted.keys().filter(|slug| !shared(slug)).cloned().collect();
-    let mut names = BTreeMap::new();
+    let mut by_slug: BTreeMap<String, Vec<GroupId>> = BTreeMap::new();
     for (name, group) in groups {
-        let slug = slug(name.as_str());
-        let mut unique = slug.clone();
-        while shared(&slug) && (unique == slug || taken.contains(&unique)) {
-            unique = format!("{unique}-{}", group.id);
+        by_slug.entry(slug(name.as_str())).or_default().push(group.id);
+    }
+    let is_taken = |slug: &str| by_slug.get(slug).is_some_and(|ids| ids.len() == 1);
+    let mut names = BTreeMap::new();
+    for (slug, ids) in &by_slug {
+        for id in ids {
+            let mut unique = slug.clone();
+            while ids.len() > 1 && (unique == *slug || is_taken(&unique)) {
+                unique = format!("{unique}-{id}");
+            }
+            names.insert(*id, format!("{unique}.yaml"));
         }
-        taken.insert(unique.clone());
-        names.insert(group.id, format!("{unique}.yaml"));
     }
     names
 }
 
 /// The name in lower-case letters and digits, with hyphens for all other characters.
 fn slug(name: &str) -> String {
-    let mut slug = String::new();
-    for character in name.chars() {
-        if character.is_ascii_alphanumeric() {
-            slug.push(character.to_ascii_lowercase());
-        } else if !slug.is_empty() && !slug.ends_with('-') {
-            slug.push('-');
-        }
-        if slug.len() >= LONGEST {
-            break;
-        }
-    }
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut slug = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
+    slug.truncate(LONGEST);
     let slug = slug.trim_end_matches('-');
     let stem = slug.trim_end_matches(|c: char| c.is_ascii_digit());
     match slug {

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::entry::{Entry, Numbers};
+use super::entry::Entry;
 use super::node::{self, Node, Value};
 use super::problem::{Lines, Problem, ProblemReport, quoted};
-use super::reader::{Field, MODES, Reader, UNMANAGED};
+use super::reader::{Field, Fields, Reader};
 use super::{LARGEST_FILE, Source};
 use crate::model::{
-    AccountId, DesiredGroup, Email, Exclusion, GroupName, Limits, Origin, Position, Protected, Rules, Setting,
-    Settings, is_invisible,
+    AccountId, DesiredGroup, Email, GroupName, Limits, Mode, Origin, Position, Protected, Rules, Setting, Settings,
+    Unmanaged, is_invisible,
 };
 
-/// The keys of a file, in the order in which the reader takes it apart.
 pub(super) const KEYS: [&str; 5] = ["version", "account_id", "settings", "rosters", "groups"];
 pub(super) const SETTINGS: [&str; 5] = ["limits", "protected", "unmanaged_groups", "direct_access", "email_domains"];
 pub(super) const LIMITS: [&str; 2] = ["group_removals", "total_removals"];
@@ -70,41 +69,38 @@ impl DeclaredGroup {
 }
 
 /// Reads a file, and adds its problems to the report.
-pub(super) fn read(source: &Source, numbers: &mut Numbers, report: &mut ProblemReport) -> Declared {
-    match tree(source) {
-        Ok(tree) => declare(source, tree, numbers, report),
-        Err(problem) => {
-            report.push(*problem);
-            Declared { unread: true, ..Declared::default() }
-        }
+pub(super) fn read(source: &Source, report: &mut ProblemReport) -> Declared {
+    match tree(source).map_err(|problem| report.push(*problem)) {
+        Ok(tree) => declare(source, tree, report),
+        Err(()) => Declared { unread: true, ..Declared::default() },
     }
 }
 
 /// Reads what the tree of a file declares, and adds its problems to the report.
-pub(super) fn declare(source: &Source, tree: Node<'_>, numbers: &mut Numbers, report: &mut ProblemReport) -> Declared {
+pub(super) fn declare(source: &Source, tree: Node<'_>, report: &mut ProblemReport) -> Declared {
     let at = tree.at;
-    let mut reader = Reader { file: source.path.as_str().into(), numbers, report };
-    match tree.value {
+    let mut reader = Reader { file: source.path.as_str().into(), report };
+    let (at, message, help) = match tree.value {
         Value::Mapping(entries) => return reader.declared(at, entries),
         Value::Null(_) => {
-            let help = "write `version: 1` and the groups, or delete the file";
-            reader.refuse(Position { line: 1, column: 1 }, "the file is empty", help);
+            let first = Position { line: 1, column: 1 };
+            (first, "the file is empty", "write `version: 1` and the groups, or delete the file")
         }
-        _ => {
-            let help = "start with `version: 1`, then `groups:` with the groups below it";
-            reader.refuse(at, "the file is not a mapping", help);
-        }
-    }
+        _ => (at, "the file is not a mapping", "start with `version: 1`, then `groups:` with the groups below it"),
+    };
+    reader.refuse(at, message, help);
     Declared { unread: true, ..Declared::default() }
 }
 
 pub(super) fn tree(source: &Source) -> Result<Node<'_>, Box<Problem>> {
+    let file = || Arc::from(source.path.as_str());
     if source.bytes.len() > LARGEST_FILE {
-        return Err(Box::new(too_large(source.path.as_str().into())));
+        let message = format!("the file is larger than {} MiB", LARGEST_FILE >> 20);
+        return Err(Box::new(Problem::new(file(), None, message).help("split it into several files in one folder")));
     }
     let text = str::from_utf8(&source.bytes).map_err(|error| {
         let good = source.bytes.get(..error.valid_up_to()).unwrap_or_default();
-        let problem = Problem::new(source.path.as_str().into(), Some(end_of(good)), "invalid UTF-8");
+        let problem = Problem::new(file(), Some(end_of(good)), "invalid UTF-8");
         Box::new(problem.help("save the file as UTF-8"))
     })?;
     if let Some(problem) = conflict(source, text) {
@@ -131,12 +127,6 @@ fn conflict(source: &Source, text: &str) -> Option<Problem> {
     Some(places.fold(problem, |problem, place| problem.related(place, "another marker is here")))
 }
 
-/// The problem of a file that is too large to be read.
-pub(super) fn too_large(file: Arc<str>) -> Problem {
-    let message = format!("the file is larger than {} MiB", LARGEST_FILE >> 20);
-    Problem::new(file, None, message).help("split it into several files in one folder")
-}
-
 fn end_of(text: &[u8]) -> Position {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let (line, last) = (1u32..).zip(Lines(Some(text))).last().unwrap_or((1, b""));
@@ -146,19 +136,19 @@ fn end_of(text: &[u8]) -> Position {
 
 impl Reader<'_> {
     fn declared(&mut self, at: Position, entries: Vec<(Node<'_>, Node<'_>)>) -> Declared {
-        let [version, account_id, settings, rosters, groups] = self.fields("the file", entries, KEYS);
-        match version {
+        let mut fields = self.fields("the file", entries, &KEYS);
+        match fields.remove("version") {
             Some(version) => self.version(&version),
-            None => self.refuse(at, "the file has no `version`", "add the line `version: 1` at the top"),
-        }
-        let account_id = self.setting(account_id, |reader, field| reader.id("an account id", field));
+            None => self.refused(at, "the file has no `version`", "add the line `version: 1` at the top"),
+        };
+        let account_id = self.setting(fields.remove("account_id"), |reader, field| reader.id("an account id", field));
         let mut declared = Declared { account_id, ..Declared::default() };
-        if let Some(field) = settings {
+        if let Some(field) = fields.remove("settings") {
             let origin = self.origin(field.key);
             declared.settings = Some((origin, self.settings(field, &mut declared.protected)));
         }
-        let rosters = self.named("roster", rosters, Self::roster);
-        let groups = self.named("group", groups, Self::group);
+        let rosters = self.named("roster", fields.remove("rosters"), Self::roster);
+        let groups = self.named("group", fields.remove("groups"), Self::group);
         declared.unread = rosters.is_none() || groups.is_none();
         Declared { rosters: rosters.unwrap_or_default(), groups: groups.unwrap_or_default(), ..declared }
     }
@@ -190,121 +180,101 @@ impl Reader<'_> {
     fn roster(&mut self, name: &str, field: Field<'_>) -> DeclaredList {
         let (what, origin) = (format!("roster {}", quoted(name)), self.origin(field.key));
         let help = "list its people below it, one per line: `- alice@example.com`; or write `[]`";
-        let items = self.sequence(&what, field, help).unwrap_or_default();
-        DeclaredList { name: name.into(), origin, entries: self.entries(&what, items, Self::entry) }
+        DeclaredList { name: name.into(), origin, entries: self.people(&what, &what, field, help, Self::entry) }
     }
 
     fn settings(&mut self, field: Field<'_>, protected_list: &mut Option<DeclaredList>) -> Settings {
-        let mut settings = Settings::default();
-        let Some(entries) = self.mapping("`settings`", field, "write the settings below it, or remove it") else {
-            return settings;
-        };
-        let [limits, protected, unmanaged_groups, direct_access, email_domains] =
-            self.fields("`settings`", entries, SETTINGS);
-        if let Some(field) = limits {
-            settings.limits = self.limits(field);
-        }
-        if let Some(field) = protected {
+        let entries = self.mapping("`settings`", field, "write the settings below it, or remove it");
+        let mut fields = self.fields("`settings`", entries.unwrap_or_default(), &SETTINGS);
+        let limits = fields.remove("limits").map(|field| self.limits(field)).unwrap_or_default();
+        let mut protected = Vec::new();
+        if let Some(field) = fields.remove("protected") {
             let origin = self.origin(field.key);
-            let people = self.sequence("`protected`", field, "write `protected: []` for nobody").unwrap_or_default();
-            let entries = self.entries("`protected`", people, Self::protected);
+            let (what, help) = ("`protected`", "write `protected: []` for nobody");
+            let entries = self.people(what, what, field, help, Self::protected);
             let person = |entry: &Entry| Some((entry.person()?.clone(), self.origin(entry.at)));
             let people = entries.iter().filter_map(person);
-            settings.protected = people.map(|(person, origin)| Protected { person, origin }).collect();
+            protected.extend(people.map(|(person, origin)| Protected { person, origin }));
             *protected_list = Some(DeclaredList { name: "protected".into(), origin, entries });
         }
-        let unmanaged_groups = self.setting(unmanaged_groups, |reader, field| reader.choice(field, &UNMANAGED));
-        let direct_access = direct_access.and_then(|field| self.choice(&field, &[("ignore", false), ("report", true)]));
-        settings.reports_direct_access = direct_access.unwrap_or_default();
-        settings.email_domains = email_domains.map(|field| self.domains(field));
-        Settings { unmanaged_groups: unmanaged_groups.unwrap_or(settings.unmanaged_groups), ..settings }
+        let choices = [Unmanaged::Ignore, Unmanaged::Report, Unmanaged::Refuse];
+        let unmanaged = self.setting(fields.remove("unmanaged_groups"), |reader, field| reader.choice(field, &choices));
+        let choices = [Unmanaged::Ignore, Unmanaged::Report];
+        let direct = fields.remove("direct_access").and_then(|field| self.choice(&field, &choices));
+        Settings {
+            limits,
+            protected,
+            unmanaged_groups: unmanaged.unwrap_or_default(),
+            reports_direct_access: direct == Some(Unmanaged::Report),
+            email_domains: fields.remove("email_domains").map(|field| self.domains(field)),
+        }
     }
 
     fn limits(&mut self, field: Field<'_>) -> Limits {
+        let entries = self.mapping("`limits`", field, "write the limits below it, or remove it");
+        let mut fields = self.fields("`limits`", entries.unwrap_or_default(), &LIMITS);
         let defaults = Limits::default();
-        let Some(entries) = self.mapping("`limits`", field, "write the limits below it, or remove it") else {
-            return defaults;
-        };
-        let [of_group, total] = self.fields("`limits`", entries, LIMITS);
         Limits {
-            group_removals: self.setting(of_group, Self::limit).unwrap_or(defaults.group_removals),
-            total_removals: self.setting(total, Self::limit).unwrap_or(defaults.total_removals),
+            group_removals: self
+                .setting(fields.remove("group_removals"), Self::limit)
+                .unwrap_or(defaults.group_removals),
+            total_removals: self
+                .setting(fields.remove("total_removals"), Self::limit)
+                .unwrap_or(defaults.total_removals),
         }
     }
 
     fn group(&mut self, name: &str, field: Field<'_>) -> DeclaredGroup {
         let at = field.key;
         let what = format!("group {}", quoted(name));
-        let help = "write `members:` below it, and list the people below that";
-        let entries = self.mapping(&what, field, help);
+        let entries = self.mapping(&what, field, "write `members:` below it, and list the people below that");
         let is_mapping = entries.is_some();
-        let [
-            id,
-            mode,
-            members,
-            min_members,
-            allow_empty,
-            group_removals,
-            max_duration,
-            require_reason,
-            exclusive_with,
-            email_domains,
-            permissions,
-            description,
-            owners,
-        ] = self.fields(&what, entries.unwrap_or_default(), GROUP);
+        let mut fields = self.fields(&what, entries.unwrap_or_default(), &GROUP);
+        let members = fields.remove("members");
         let members_at = members.as_ref().map_or(at, |field| field.key);
-        let pin = self.setting(id, |reader, field| reader.id("a group id", field));
-        let mode = mode.and_then(|field| self.choice(&field, &MODES)).unwrap_or_default();
         if members.is_none() && is_mapping {
-            let help = "add `members: []` if the group has no members";
-            self.refuse(at, format!("{what} has no `members`"), help);
+            self.refuse(at, format!("{what} has no `members`"), "add `members: []` if the group has no members");
         }
         let help = "list the people below it, one per line, or write `members: []`";
-        let items = members.and_then(|field| self.sequence("`members`", field, help)).unwrap_or_default();
-        let entries = self.entries(&what, items, Self::entry);
-        let owners = owners.map(|field| self.owners(name, field));
+        let entries = members.map(|field| self.people("`members`", &what, field, help, Self::entry));
+        let owners = fields.remove("owners").map(|field| self.owners(name, field));
+        let modes = [Mode::Exact, Mode::Additive, Mode::Observe];
         let group = DesiredGroup {
             origin: self.origin(at),
-            pin,
-            mode,
+            pin: self.setting(fields.remove("id"), |reader, field| reader.id("a group id", field)),
+            mode: fields.remove("mode").and_then(|field| self.choice(&field, &modes)).unwrap_or_default(),
             members_origin: self.origin(members_at),
             members: Vec::new(),
             never: Vec::new(),
-            roster_entries: Vec::new(),
-            min_members: self.setting(min_members, Self::whole_number),
-            allow_empty: self.setting(allow_empty, Self::boolean).unwrap_or(Setting::preset(false)),
-            group_removals: self.setting(group_removals, Self::limit),
-            rules: self.rules(name, [max_duration, require_reason, exclusive_with, email_domains]),
-            permissions: permissions.map(|field| self.permissions(field)),
-            description: description.and_then(|field| self.description(&field)),
+            rosters_without_reason: Vec::new(),
+            min_members: self.setting(fields.remove("min_members"), Self::whole_number),
+            allow_empty: self.setting(fields.remove("allow_empty"), Self::boolean).unwrap_or_default(),
+            group_removals: self.setting(fields.remove("group_removals"), Self::limit),
+            rules: self.rules(name, &mut fields),
+            permissions: fields.remove("permissions").map(|field| self.permissions(field)),
+            description: fields.remove("description").and_then(|field| self.description(&field)),
             owners: owners.iter().flat_map(|list| &list.entries).map(|entry| self.owner_of(entry)).collect(),
         };
-        DeclaredGroup { name: name.into(), group, entries, owners }
+        DeclaredGroup { name: name.into(), group, entries: entries.unwrap_or_default(), owners }
     }
 
-    fn rules(
-        &mut self,
-        name: &str,
-        [max_duration, require_reason, exclusive_with, email_domains]: [Option<Field<'_>>; 4],
-    ) -> Rules {
+    fn rules(&mut self, name: &str, fields: &mut Fields<'_>) -> Rules {
+        let required = self.setting(fields.remove("require_reason"), Self::boolean);
         Rules {
-            max_duration: self.setting(max_duration, Self::period),
-            require_reason: self
-                .setting(require_reason, Self::boolean)
-                .filter(|required| required.value)
-                .and_then(|required| required.origin),
-            exclusive_with: exclusive_with.map(|field| self.exclusions(name, field)).unwrap_or_default(),
-            email_domains: email_domains.map(|field| self.domains(field)),
+            max_duration: self.setting(fields.remove("max_duration"), Self::period),
+            require_reason: required.filter(|required| required.value).and_then(|required| required.origin),
+            exclusive_with: fields
+                .remove("exclusive_with")
+                .map(|field| self.exclusions(name, field))
+                .unwrap_or_default(),
+            email_domains: fields.remove("email_domains").map(|field| self.domains(field)),
         }
     }
 
     fn owners(&mut self, group: &str, field: Field<'_>) -> DeclaredList {
-        let origin = self.origin(field.key);
+        let (whose, origin) = (format!("`owners` of group {}", quoted(group)), self.origin(field.key));
         let help = "list addresses and rosters: `owners: [alice@example.com, sre]`";
-        let items = self.sequence("`owners`", field, help).unwrap_or_default();
-        let entries = self.entries(&format!("`owners` of group {}", quoted(group)), items, Self::owner);
-        DeclaredList { name: group.into(), origin, entries }
+        DeclaredList { name: group.into(), origin, entries: self.people("`owners`", &whose, field, help, Self::owner) }
     }
 
     fn owner_of(&self, entry: &Entry) -> Setting<String> {
@@ -364,19 +334,18 @@ impl Reader<'_> {
 
     /// Reads `exclusive_with`: names of other groups, each once. The merge of all files checks whether they are
     /// declared.
-    fn exclusions(&mut self, name: &str, field: Field<'_>) -> Vec<Exclusion> {
+    fn exclusions(&mut self, name: &str, field: Field<'_>) -> BTreeMap<GroupName, Origin> {
         let help = "list the names of other groups: `exclusive_with: [Payments Approvers]`";
-        let mut seen: BTreeMap<String, Position> = BTreeMap::new();
-        let mut exclusions: Vec<Exclusion> = Vec::new();
+        let mut exclusions: BTreeMap<GroupName, Origin> = BTreeMap::new();
         for (at, other) in self.texts("a group in `exclusive_with`", field, help) {
+            let group = GroupName::from(other.as_str());
             if other == name {
                 self.refuse(at, "a group cannot be exclusive with itself", "remove it from the list");
-            } else if let Some(first) = seen.get(&other) {
+            } else if let Some(first) = exclusions.get(&group) {
                 let message = format!("group {} is listed twice in `exclusive_with`", quoted(&other));
-                self.refuse_again(at, message, *first, "it is first listed here");
+                self.refuse_again(at, message, first.position(), "it is first listed here");
             } else {
-                exclusions.push(Exclusion { group: other.as_str().into(), origin: self.origin(at) });
-                seen.insert(other, at);
+                exclusions.insert(group, self.origin(at));
             }
         }
         exclusions

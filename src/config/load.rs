@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::problem::{Problem, ProblemReport, Problems};
-use super::{LARGEST_FILE, Source, check_rules, file, parse_into};
+use super::{LARGEST_FILE, Source, check_rules, parse_into};
 use crate::model::Desired;
 
 /// The maximum time to wait for a program that writes to a pipe.
@@ -80,7 +80,7 @@ pub fn found(paths: &[PathBuf]) -> Vec<PathBuf> {
 /// # Errors
 ///
 /// If a file or folder cannot be read.
-pub fn read_regular(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Source)>, Problems> {
+pub fn read_regular(paths: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<Source>), Problems> {
     let mut search = FileSearch::of(paths, false);
     for path in search.files.extract_if(.., |path| !fs::metadata(path).is_ok_and(|metadata| metadata.is_file())) {
         let problem = problem(&path, "this is not a regular file, and cannot be edited");
@@ -90,7 +90,7 @@ pub fn read_regular(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Source)>, Problem
     let (report, sources) = search.read();
     report.finish(&[])?;
     // Without a problem, each file was read.
-    Ok(paths.into_iter().zip(sources).collect())
+    Ok((paths, sources))
 }
 
 #[derive(Default)]
@@ -113,10 +113,9 @@ impl FileSearch {
     fn add(&mut self, path: &Path) {
         match fs::metadata(path) {
             Err(error) => self.report.push(unreadable(path, &error)),
-            Ok(metadata) if metadata.is_dir() => {
-                if !self.is_new(path) {
-                    return;
-                }
+            Ok(metadata) if !metadata.is_dir() => self.add_file(path.to_owned()),
+            Ok(_) if !self.is_new(path) => {}
+            Ok(_) => {
                 let before = (self.found, self.report.len());
                 self.add_below(path);
                 if !self.allows_empty && before == (self.found, self.report.len()) {
@@ -124,7 +123,6 @@ impl FileSearch {
                     self.report.push(problem.help("name the folder that holds the groups with --file"));
                 }
             }
-            Ok(_) => self.add_file(path.to_owned()),
         }
     }
 
@@ -204,18 +202,13 @@ pub fn is_yaml(path: &Path) -> bool {
 fn read(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let failed = |error| Box::new(unreadable(path, &error));
     let metadata = fs::metadata(path).map_err(failed)?;
-    let bytes = if metadata.is_file() {
-        File::open(path).and_then(read_open).map_err(failed)?
+    if metadata.is_file() {
+        return File::open(path).and_then(read_open).map_err(failed);
     } else if is_pipe(&metadata) {
-        read_pipe(path)?
-    } else {
-        let problem = problem(path, "this is a device or a socket, not a file");
-        return Err(Box::new(problem.help("name a file, a folder or a pipe with --file")));
-    };
-    if bytes.len() > LARGEST_FILE {
-        return Err(Box::new(file::too_large(shown(path).into())));
+        return read_pipe(path);
     }
-    Ok(bytes)
+    let problem = problem(path, "this is a device or a socket, not a file");
+    Err(Box::new(problem.help("name a file, a folder or a pipe with --file")))
 }
 
 #[cfg(unix)]
@@ -228,37 +221,33 @@ fn is_pipe(_: &fs::Metadata) -> bool {
     false
 }
 
-/// Reads the content up to the size limit.
+/// Reads the content, of a file that is too large only as much as shows that.
 fn read_open(file: File) -> io::Result<Vec<u8>> {
-    let limit = u64::try_from(LARGEST_FILE).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(LARGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Reads a pipe, such as a shell's `<(command)`. Opening a pipe without a writer would block forever, and so would
-/// reading a pipe that no program closes. A separate thread therefore does both.
+/// reading a pipe that no program closes.
 fn read_pipe(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let failed = |message: String| {
         let help = "make sure that a program writes to the pipe and ends, or name a file";
         Box::new(problem(path, message).help(help))
     };
-    let (opened, when_opened) = mpsc::channel();
-    let (finished, when_finished) = mpsc::channel();
+    let unread = |error| Box::new(unreadable(path, &error));
     let of_thread = path.to_owned();
-    std::thread::spawn(move || {
-        let file = File::open(of_thread);
-        // Sending fails if the receiver no longer waits.
-        let _ = opened.send(());
-        let _ = finished.send(file.and_then(read_open));
-    });
-    if when_opened.recv_timeout(LONGEST_OPENING).is_err() {
-        return Err(failed("no program writes to this pipe".into()));
-    }
-    match when_finished.recv_timeout(LONGEST_PIPE) {
-        Ok(read) => read.map_err(|error| Box::new(unreadable(path, &error))),
-        Err(_) => Err(failed(format!("the pipe did not end within {} s", LONGEST_PIPE.as_secs()))),
-    }
+    let file = within(LONGEST_OPENING, move || File::open(of_thread));
+    let file = file.ok_or_else(|| failed("no program writes to this pipe".into()))?.map_err(unread)?;
+    let read = within(LONGEST_PIPE, move || read_open(file));
+    read.ok_or_else(|| failed(format!("the pipe did not end within {} s", LONGEST_PIPE.as_secs())))?.map_err(unread)
+}
+
+/// The result of work that may block, if it ends in time. Otherwise its thread is left behind.
+fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(work()));
+    receiver.recv_timeout(limit).ok()
 }
 
 fn problem(path: &Path, message: impl Into<String>) -> Problem {

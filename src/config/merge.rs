@@ -1,16 +1,15 @@
 //! Merges the declarations of all files, checks what concerns several files, and expands the rosters.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use super::entry::{Entry, PersonOrRoster};
 use super::file::{Declared, DeclaredGroup, DeclaredList};
 use super::problem::{Problem, ProblemReport, nearest, quoted, shortened};
-use crate::model::{
-    AccountId, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Origin, RosterEntry, RosterUse, Setting,
-    Settings, Terms,
-};
+use crate::model::{Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Origin, PersonRef, RosterUse, Terms};
 
 /// The maximum depth of rosters that use each other.
 const DEEPEST: usize = 64;
@@ -22,76 +21,83 @@ const MOST_MEMBERSHIPS: u64 = 5_000_000;
 const MOST_COMPARISONS: usize = 200_000;
 
 /// Merges the files. If there are problems, the result is incomplete.
-pub(super) fn merge(files: Vec<Declared>, all_there: bool, people: usize, report: &mut ProblemReport) -> Desired {
+pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut ProblemReport) -> Desired {
     // An unread part of the files may declare the missing names, so they are not reported.
     let all_known = all_there && !files.iter().any(|file| file.unread);
-    let mut account_id = None;
+    check_accounts(&files, report);
+    check_settings(&files, report);
+    let mut desired = Desired::default();
     let mut settings = None;
     let mut rosters = Rosters::default();
     let mut groups = BTreeMap::new();
     for file in files {
-        merge_account(&mut account_id, file.account_id, report);
-        merge_settings(&mut settings, file.settings, report);
+        desired.account_id = desired.account_id.or(file.account_id);
+        settings = settings.or(file.settings);
         file.rosters.into_iter().for_each(|roster| rosters.declare(roster, report));
         file.groups.into_iter().for_each(|group| declare_group(&mut groups, group, report));
     }
+    desired.settings = settings.map(|(_, settings)| settings).unwrap_or_default();
     check_pins(groups.values().map(|declared| &declared.group), report);
-    report.explain_rosters(|name| rosters.contains(name));
+    report.explain_rosters(|name| rosters.0.contains_key(name));
     if all_known {
         check_exclusions(&groups, report);
         rosters.check_names(groups.values(), report);
     }
     rosters.check_sizes(groups.values(), report);
-    let mut desired = Desired {
-        account_id,
-        people,
-        settings: settings.map(|(_, settings)| settings).unwrap_or_default(),
-        ..Desired::default()
-    };
     // Rosters with a cycle, or with too many members, cannot be expanded.
     if report.len() == 0 {
         desired.unused_rosters = rosters.unused(groups.values().flat_map(DeclaredGroup::lists));
         let expanded = groups.into_iter().map(|(name, DeclaredGroup { mut group, entries, .. })| {
-            rosters.expand(&mut group, &entries);
+            let file = Arc::clone(&group.origin.file);
+            group.members.reserve(entries.len());
+            rosters.expand(&mut group, &file, &entries, &mut Vec::new(), None);
             (name, group)
         });
         desired.groups = expanded.collect();
+        number_people(&mut desired);
     }
     desired
 }
 
-fn merge_account(
-    merged: &mut Option<Setting<AccountId>>,
-    found: Option<Setting<AccountId>>,
-    report: &mut ProblemReport,
-) {
-    if let (Some(first), Some(second)) = (&merged, &found)
-        && first.value != second.value
-        && let (Some(first), Some(second)) = (&first.origin, &second.origin)
-    {
+/// Gives equal people equal numbers, so that each is looked up once.
+fn number_people(desired: &mut Desired) {
+    // The map has no copies of the people, which would take much memory, and is never iterated, so hash order cannot
+    // affect the output.
+    let mut known: HashMap<&PersonRef, u32, RandomState> = HashMap::default();
+    let members = desired.groups.values().flat_map(|group| &group.members);
+    let numbers = members.map(|entry| {
+        // `MOST_MEMBERSHIPS` is less than 2^32.
+        let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+        *known.entry(&entry.person).or_insert(next)
+    });
+    let numbers: Vec<u32> = numbers.collect();
+    desired.people = known.len();
+    let members = desired.groups.values_mut().flat_map(|group| &mut group.members);
+    members.zip(numbers).for_each(|(entry, number)| entry.number = number);
+}
+
+fn check_accounts(files: &[Declared], report: &mut ProblemReport) {
+    let ids = files.iter().filter_map(|file| file.account_id.as_ref());
+    let mut ids = ids.filter_map(|id| Some((id.value, id.origin.as_ref()?)));
+    let Some((account, first)) = ids.next() else { return };
+    for (_, second) in ids.filter(|(id, _)| *id != account) {
         let help = "keep the groups of each account in a separate folder";
         report.push_second(second, "the files name different accounts", first, "the other account is named here", help);
     }
-    *merged = merged.take().or(found);
 }
 
-fn merge_settings(
-    merged: &mut Option<(Origin, Settings)>,
-    found: Option<(Origin, Settings)>,
-    report: &mut ProblemReport,
-) {
-    if let (Some((first, _)), Some((second, _))) = (&merged, &found) {
+fn check_settings(files: &[Declared], report: &mut ProblemReport) {
+    let mut places = files.iter().filter_map(|file| file.settings.as_ref()).map(|(place, _)| place);
+    let Some(first) = places.next() else { return };
+    for second in places {
         let help = "keep all settings in one file";
         report.push_second(second, "a second file has `settings`", first, "the first is here", help);
     }
-    *merged = merged.take().or(found);
 }
 
 fn declare_group(groups: &mut BTreeMap<GroupName, DeclaredGroup>, group: DeclaredGroup, report: &mut ProblemReport) {
     match groups.entry(group.name.clone()) {
-        Slot::Vacant(slot) => {
-            slot.insert(group);
-        }
+        Slot::Vacant(slot) => drop(slot.insert(group)),
         Slot::Occupied(first) => {
             let message = format!("group {} is declared twice", quoted(group.name.as_str()));
             let first = &first.get().group.origin;
@@ -101,65 +107,62 @@ fn declare_group(groups: &mut BTreeMap<GroupName, DeclaredGroup>, group: Declare
 }
 
 fn check_pins<'g>(groups: impl Iterator<Item = &'g DesiredGroup>, report: &mut ProblemReport) {
-    let mut pins: BTreeMap<GroupId, &Origin> = BTreeMap::new();
-    let mut pinned: Vec<(GroupId, &Origin)> = groups
-        .filter_map(|group| group.pin.as_ref())
-        .filter_map(|pin| Some((pin.value, pin.origin.as_ref()?)))
-        .collect();
-    // Sorted by position, so that the first one in the files is called the first.
-    pinned.sort_by_key(|(_, origin)| *origin);
-    for (id, origin) in pinned {
-        let first = *pins.entry(id).or_insert(origin);
-        if first != origin {
+    let mut pins: BTreeMap<GroupId, Vec<&Origin>> = BTreeMap::new();
+    for pin in groups.filter_map(|group| group.pin.as_ref()) {
+        pins.entry(pin.value).or_default().extend(&pin.origin);
+    }
+    for (id, mut origins) in pins {
+        // The first one in the files is called the first.
+        origins.sort();
+        let Some((first, others)) = origins.split_first() else { continue };
+        for other in others.iter().filter(|other| *other != first) {
             let message = format!("two groups have the id {id}");
-            report.push_second(origin, message, first, "the first is here", "correct one of the ids, or remove it");
+            report.push_second(other, message, first, "the first is here", "correct one of the ids, or remove it");
         }
     }
 }
 
 /// Reports groups in `exclusive_with` that are not declared.
 fn check_exclusions(groups: &BTreeMap<GroupName, DeclaredGroup>, report: &mut ProblemReport) {
-    let mut search = NameSearch::default();
-    for exclusion in groups.values().flat_map(|declared| &declared.group.rules.exclusive_with) {
+    let named = groups.values().flat_map(|declared| &declared.group.rules.exclusive_with);
+    let unknown = named.filter(|(name, _)| !groups.contains_key(*name));
+    let unknown = unknown.map(|(name, origin)| (name.as_str(), origin.clone()));
+    let known: Vec<&str> = groups.keys().map(GroupName::as_str).collect();
+    report_unknown(unknown, &known, report, |name| {
+        let message = format!("group {} in `exclusive_with` is not declared", quoted(name));
+        (message, "declare the group, or remove it from `exclusive_with`".into())
+    });
+}
+
+/// Reports unknown names: each with its message, and a similar name or another remedy. The search for similar names
+/// stops after [`MOST_COMPARISONS`].
+fn report_unknown<'n>(
+    unknown: impl Iterator<Item = (&'n str, Origin)>,
+    known: &[&str],
+    report: &mut ProblemReport,
+    explain: impl Fn(&str) -> (String, String),
+) {
+    let mut comparisons = 0;
+    for (name, origin) in unknown {
         if report.is_full() {
             return;
         }
-        if groups.contains_key(&exclusion.group) {
-            continue;
-        }
-        let name = exclusion.group.as_str();
-        let help = search
-            .did_you_mean(name, groups.keys().map(GroupName::as_str))
-            .unwrap_or_else(|| "declare the group, or remove it from `exclusive_with`".into());
-        let message = format!("group {} in `exclusive_with` is not declared", quoted(name));
-        report.push(Problem::at(&exclusion.origin, message).help(help));
+        comparisons += known.len();
+        let meant = (comparisons <= MOST_COMPARISONS).then(|| nearest(name, known.iter().copied())).flatten();
+        let (message, help) = explain(name);
+        let help = meant.map_or(help, |meant| format!("did you mean {}?", quoted(meant)));
+        report.push(Problem::at(&origin, message).help(help));
     }
 }
 
-/// The search for similar names. It stops after [`MOST_COMPARISONS`].
 #[derive(Default)]
-struct NameSearch {
-    comparisons: usize,
-}
-
-impl NameSearch {
-    fn did_you_mean<'n>(&mut self, name: &str, known: impl ExactSizeIterator<Item = &'n str>) -> Option<String> {
-        self.comparisons += known.len();
-        let meant = (self.comparisons <= MOST_COMPARISONS).then(|| nearest(name, known)).flatten()?;
-        Some(format!("did you mean {}?", quoted(meant)))
-    }
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Rosters(BTreeMap<Arc<str>, DeclaredList>);
+struct Rosters(BTreeMap<Arc<str>, DeclaredList>);
 
 impl Rosters {
     /// Adds a roster, and reports a duplicate name.
-    pub fn declare(&mut self, roster: DeclaredList, report: &mut ProblemReport) {
+    fn declare(&mut self, roster: DeclaredList, report: &mut ProblemReport) {
         match self.0.entry(Arc::clone(&roster.name)) {
-            Slot::Vacant(slot) => {
-                slot.insert(roster);
-            }
+            Slot::Vacant(slot) => drop(slot.insert(roster)),
             Slot::Occupied(first) => {
                 let message = format!("roster {} is declared twice", quoted(&roster.name));
                 let help = "merge the two, or rename one of them";
@@ -168,39 +171,31 @@ impl Rosters {
         }
     }
 
-    pub fn contains(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
     /// Reports each use of an undeclared roster, in these groups' lists and in the rosters.
-    pub fn check_names<'g>(&'g self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut ProblemReport) {
-        let mut search = NameSearch::default();
+    fn check_names<'g>(&'g self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut ProblemReport) {
         let lists = groups.flat_map(|declared| declared.lists().map(|list| (&declared.group.origin.file, list)));
         let rosters = self.0.values().map(|roster| (&roster.origin.file, roster.entries.as_slice()));
-        for (file, entries) in lists.chain(rosters) {
-            for (name, entry) in uses(entries).filter(|(name, _)| !self.contains(name)) {
-                if report.is_full() {
-                    return;
-                }
-                let help = search.did_you_mean(name, self.0.keys().map(|name| &**name)).unwrap_or_else(|| {
-                    format!("declare it under `rosters:` in any of the files: `{}: […]`", shortened(name))
-                });
-                let message = format!("roster {} is not declared", quoted(name));
-                report.push(Problem::at(&Origin::new(file, entry.at), message).help(help));
-            }
-        }
+        let places = lists
+            .chain(rosters)
+            .flat_map(|(file, entries)| uses(entries).map(move |(name, entry)| (name, Origin::new(file, entry.at))));
+        let known: Vec<&str> = self.0.keys().map(|name| &**name).collect();
+        report_unknown(places.filter(|(name, _)| !self.0.contains_key(*name)), &known, report, |name| {
+            let help = format!("declare it under `rosters:` in any of the files: `{}: […]`", shortened(name));
+            (format!("roster {} is not declared", quoted(name)), help)
+        });
     }
 
     /// Measures each roster. Reports cycles, rosters that are nested too deep, and the first group that exceeds the
     /// maximum number of memberships.
-    pub fn check_sizes<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut ProblemReport) {
+    fn check_sizes<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut ProblemReport) {
         let mut survey = Survey { rosters: self, sizes: BTreeMap::new(), path: Vec::new(), report };
         for roster in self.0.values() {
             survey.visit(roster, &roster.origin);
         }
         let mut total: u64 = 0;
         for DeclaredGroup { name, group, entries, .. } in groups {
-            total = total.saturating_add(survey.steps(entries));
+            let rosters = uses(entries).filter_map(|(name, _)| survey.sizes.get(name));
+            total = rosters.fold(total + entries.len() as u64, |total, roster| total.saturating_add(roster.steps));
             if total > MOST_MEMBERSHIPS {
                 let name = quoted(name.as_str());
                 let message = format!("with group {name}, there are more than {MOST_MEMBERSHIPS} memberships");
@@ -210,16 +205,9 @@ impl Rosters {
         }
     }
 
-    /// Adds the members and the roster entries to a group, in the order of its own list.
-    pub fn expand(&self, group: &mut DesiredGroup, entries: &[Entry]) {
-        group.members.reserve(entries.len());
-        let file = Arc::clone(&group.origin.file);
-        self.expand_into(group, &file, entries, &mut Vec::new(), None);
-    }
-
-    /// Adds the people of a list, and of the rosters that it uses. Entries without a reason get that of the roster
-    /// entry. [`Self::check_sizes`] must have shown that there is no cycle.
-    fn expand_into(
+    /// Adds the people of a list to a group, in its order, and those of the rosters that it uses. Entries without a
+    /// reason get that of the roster entry. [`Self::check_sizes`] must have shown that there is no cycle.
+    fn expand(
         &self,
         group: &mut DesiredGroup,
         file: &Arc<str>,
@@ -236,24 +224,20 @@ impl Rosters {
                 (Some(own), Some(outer)) => Some(Box::new(own.within(outer))),
             };
             match who {
-                PersonOrRoster::Person(person, number) => {
+                PersonOrRoster::Person(person) => {
                     let (person, via) = (person.clone(), via.clone());
                     let is_never = terms.as_deref().is_some_and(|terms| terms.window.is_empty());
                     let list = if is_never { &mut group.never } else { &mut group.members };
-                    list.push(DesiredMember { person, number: *number, origin, via, terms });
+                    list.push(DesiredMember { person, number: 0, origin, via, terms });
                 }
                 PersonOrRoster::Roster(name) => {
-                    if path.is_empty() {
-                        let reason = terms.as_deref().and_then(|terms| terms.reason.clone());
-                        group.roster_entries.push(RosterEntry {
-                            roster: Arc::clone(name),
-                            origin: origin.clone(),
-                            reason,
-                        });
+                    let used = RosterUse { roster: Arc::clone(name), origin };
+                    if path.is_empty() && terms.as_deref().is_none_or(|terms| terms.reason.is_none()) {
+                        group.rosters_without_reason.push(used.clone());
                     }
                     let Some(roster) = self.0.get(name) else { continue };
-                    path.push(RosterUse { roster: Arc::clone(name), origin });
-                    self.expand_into(group, &roster.origin.file, &roster.entries, path, terms.as_deref());
+                    path.push(used);
+                    self.expand(group, &roster.origin.file, &roster.entries, path, terms.as_deref());
                     path.pop();
                 }
             }
@@ -261,7 +245,7 @@ impl Rosters {
     }
 
     /// The rosters that these groups' lists do not use, directly or through other rosters.
-    pub fn unused<'l>(&'l self, lists: impl Iterator<Item = &'l [Entry]>) -> BTreeMap<Arc<str>, Origin> {
+    fn unused<'l>(&'l self, lists: impl Iterator<Item = &'l [Entry]>) -> BTreeMap<Arc<str>, Origin> {
         let mut unused: BTreeMap<&str, &DeclaredList> = self.0.iter().map(|(name, roster)| (&**name, roster)).collect();
         let mut waiting: Vec<&str> = lists.flat_map(uses).map(|(name, _)| name).collect();
         while let Some(name) = waiting.pop() {
@@ -305,27 +289,22 @@ impl<'n> Survey<'n, '_> {
             self.report_depth(used);
             return Size::default();
         }
-        let mut depth = 0;
+        let mut size = Size { depth: 1, steps: roster.entries.len() as u64 + 1 };
         for (name, entry) in uses(&roster.entries) {
             let Some(next) = self.rosters.0.get(name) else { continue };
             let used = Origin::new(&roster.origin.file, entry.at);
             self.path.push((&roster.name, used.clone()));
-            let size = self.visit(next, &used);
+            let inner = self.visit(next, &used);
             self.path.pop();
-            depth = depth.max(size.depth);
+            size.depth = size.depth.max(inner.depth + 1);
+            size.steps = size.steps.saturating_add(inner.steps);
         }
         // Rosters that use a too deep one are deeper still. Reporting the first is sufficient.
-        if depth == DEEPEST {
+        if size.depth == DEEPEST + 1 {
             self.report_depth(&roster.origin);
         }
-        let size = Size { depth: depth + 1, steps: self.steps(&roster.entries).saturating_add(1) };
         self.sizes.insert(&roster.name, size);
         size
-    }
-
-    fn steps(&self, entries: &[Entry]) -> u64 {
-        let rosters = uses(entries).filter_map(|(name, _)| self.sizes.get(name));
-        rosters.fold(entries.len() as u64, |steps, roster| steps.saturating_add(roster.steps))
     }
 
     fn report_depth(&mut self, used: &Origin) {

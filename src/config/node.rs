@@ -5,10 +5,11 @@
 //! that the reader can report all problems.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::json;
 use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
 use serde_saphyr::{ExternalMessageSource, MessageFormatter as _, UserMessageFormatter, budget::BudgetBreach};
@@ -230,15 +231,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Typed("".into()))
     }
 
-    fn visit_i128<E>(self, _: i128) -> Result<Value<'de>, E> {
-        Ok(Value::Typed("".into()))
-    }
-
     fn visit_u64<E>(self, _: u64) -> Result<Value<'de>, E> {
-        Ok(Value::Typed("".into()))
-    }
-
-    fn visit_u128<E>(self, _: u128) -> Result<Value<'de>, E> {
         Ok(Value::Typed("".into()))
     }
 
@@ -256,10 +249,6 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
         Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Owned(text)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value<'de>, A::Error> {
@@ -317,43 +306,19 @@ fn is_shown(c: char) -> bool {
 
 /// Whether the parser reads the text back unchanged as an item, a value and a key.
 fn reads_back(text: &str, in_flow: bool) -> bool {
-    let is_text = |value: &Value<'_>| matches!(value, Value::Text(read) if read == text);
-    let (item, pair) = if in_flow {
-        (format!("[{text}]"), format!("{{{text}: {text}}}"))
-    } else {
-        (format!("- {text}"), format!("{text}: {text}"))
-    };
-    let alone = parse("", &item).is_ok_and(|read| match read.value {
-        Value::Sequence(items) => matches!(items.as_slice(), [item] if is_text(&item.value)),
-        _ => false,
-    });
-    alone
-        && parse("", &pair).is_ok_and(|read| match read.value {
-            Value::Mapping(pairs) => {
-                matches!(pairs.as_slice(), [(key, value)] if is_text(&key.value) && is_text(&value.value))
-            }
-            _ => false,
-        })
+    let yaml = if in_flow { format!("[{text}, {{{text}: {text}}}]") } else { format!("- {text}\n- {text}: {text}") };
+    let read: Option<serde_json::Value> = serde_saphyr::from_str_with_options(&yaml, options()).ok();
+    read == Some(json!([text, { text: text }]))
 }
 
 pub(super) fn double_quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            _ if is_shown(character) => quoted.push(character),
-            _ if u32::from(character) <= 0xffff => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(character));
-            }
-            _ => {
-                let _ = write!(quoted, "\\U{:08x}", u32::from(character));
-            }
-        }
-    }
-    quoted.push('"');
-    quoted
+    let escaped = text.chars().map(|c| match c {
+        '"' | '\\' => format!("\\{c}"),
+        _ if is_shown(c) => c.to_string(),
+        '\0'..='\u{ffff}' => format!("\\u{:04x}", u32::from(c)),
+        _ => format!("\\U{:08x}", u32::from(c)),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
 }
 
 #[cfg(test)]

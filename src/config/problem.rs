@@ -1,6 +1,6 @@
 //! Problems of the files. They are collected while the files are read, and shown together.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -39,6 +39,9 @@ pub struct Problem {
     pub message: String,
     pub help: Option<String>,
     pub related: Vec<Related>,
+    /// What stands where a person should be. It may be the name of a roster.
+    #[serde(skip)]
+    pub(super) perhaps_roster: Option<Box<str>>,
 }
 
 /// Another place that is part of a problem.
@@ -58,20 +61,22 @@ fn line_and_column<S: Serializer>(position: &Option<Position>, serializer: S) ->
 
 impl Problem {
     pub(super) fn new(file: Arc<str>, position: Option<Position>, message: impl Into<String>) -> Self {
-        Self { file, position, source_line: None, message: message.into(), help: None, related: Vec::new() }
+        let message = message.into();
+        Self { file, position, source_line: None, message, help: None, related: Vec::new(), perhaps_roster: None }
     }
 
     pub(super) fn at(origin: &Origin, message: impl Into<String>) -> Self {
         Self::new(Arc::clone(&origin.file), Some(origin.position()), message)
     }
 
-    /// Whether the file could not be read.
-    pub const fn is_unread(&self) -> bool {
-        self.position.is_none()
-    }
-
     pub(super) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
+    }
+
+    /// Notes the text that is not a person, in a list that can name rosters.
+    pub(super) fn perhaps_roster(self, text: &str) -> Self {
+        let is_short = text.chars().count() <= LONGEST_QUOTE;
+        Self { perhaps_roster: is_short.then(|| text.into()), ..self }
     }
 
     pub(super) fn related(mut self, origin: Origin, message: impl Into<String>) -> Self {
@@ -144,13 +149,14 @@ impl std::error::Error for Problems {}
 
 #[derive(Debug, Default)]
 pub(super) struct ProblemReport {
-    /// The problems, some with the text that was found instead of a person. It may be the name of a roster.
-    found: Vec<(Problem, Option<Box<str>>)>,
+    found: Vec<Problem>,
 }
 
 impl ProblemReport {
     pub(super) fn push(&mut self, problem: Problem) {
-        self.add(problem, None);
+        if !self.is_full() {
+            self.found.push(problem);
+        }
     }
 
     /// Adds a problem of something that another place already has.
@@ -165,18 +171,6 @@ impl ProblemReport {
         self.push(Problem::at(second, message).related(first.clone(), label).help(help));
     }
 
-    /// Adds a problem about a text that is not a person but may be a roster.
-    pub(super) fn push_perhaps_roster(&mut self, problem: Problem, text: &str) {
-        let instead = (text.chars().count() <= LONGEST_QUOTE).then(|| text.into());
-        self.add(problem, instead);
-    }
-
-    fn add(&mut self, problem: Problem, instead: Option<Box<str>>) {
-        if !self.is_full() {
-            self.found.push((problem, instead));
-        }
-    }
-
     pub(super) fn is_full(&self) -> bool {
         self.found.len() >= MOST_PROBLEMS
     }
@@ -187,8 +181,8 @@ impl ProblemReport {
 
     /// Replaces the remedy if the text is the name of a roster, when all rosters are known.
     pub(super) fn explain_rosters(&mut self, is_roster: impl Fn(&str) -> bool) {
-        for (problem, instead) in &mut self.found {
-            if let Some(name) = instead.take_if(|name| is_roster(name)) {
+        for problem in &mut self.found {
+            if let Some(name) = problem.perhaps_roster.take_if(|name| is_roster(name)) {
                 problem.help = Some(format!("{} is a roster: write `- roster: {}`", quoted(&name), shortened(&name)));
             }
         }
@@ -204,8 +198,7 @@ impl ProblemReport {
             return Ok(());
         }
         let cut = self.is_full();
-        let list = settle(self.found.into_iter().map(|(problem, _)| problem).collect(), sources);
-        Err(Problems { list, cut })
+        Err(Problems { list: settle(self.found, sources), cut })
     }
 }
 
@@ -315,8 +308,8 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
 }
 
 /// The remedy for an unknown word: the probable one, or all known words.
-pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
-    match nearest(word, known.iter().copied()) {
+pub(super) fn did_you_mean<S: Borrow<str>>(word: &str, known: &[S]) -> String {
+    match nearest(word, known.iter().map(Borrow::borrow)) {
         Some(meant) => format!("did you mean \"{meant}\"?"),
         None => format!("expected one of: {}", known.join(", ")),
     }

@@ -2,18 +2,17 @@
 //! Every problem goes to the report.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::entry::Numbers;
 use super::node::{MERGE_KEY, Node, Value};
 use super::problem::{Problem, ProblemReport, did_you_mean, quoted, shortened};
-use crate::model::{Limit, Mode, Origin, Period, Position, Setting, TimeError, Unmanaged, WrittenTime, is_invisible};
+use crate::model::{Limit, Origin, Period, Position, Setting, TimeError, WrittenTime, is_invisible};
 
 /// Reads one file's tree. Problems are added to the report.
 pub(super) struct Reader<'r> {
     pub file: Arc<str>,
-    pub numbers: &'r mut Numbers,
     pub report: &'r mut ProblemReport,
 }
 
@@ -23,6 +22,9 @@ pub(super) struct Field<'s> {
     pub key: Position,
     pub node: Node<'s>,
 }
+
+/// The known keys of a mapping, each with its value.
+pub(super) type Fields<'s> = BTreeMap<&'static str, Field<'s>>;
 
 impl Reader<'_> {
     pub fn origin(&self, at: Position) -> Origin {
@@ -58,29 +60,30 @@ impl Reader<'_> {
         });
     }
 
-    /// Reads the values of these keys from a mapping, in this order. Reports unknown and duplicate keys.
-    pub fn fields<'s, const N: usize>(
-        &mut self,
-        what: &str,
-        entries: Vec<(Node<'s>, Node<'s>)>,
-        known: [&'static str; N],
-    ) -> [Option<Field<'s>>; N] {
-        let mut found: [Option<Field<'s>>; N] = std::array::from_fn(|_| None);
+    /// Refuses what cannot be read, so that there is no value.
+    pub fn refused<T>(&mut self, at: Position, message: impl Into<String>, help: impl Into<String>) -> Option<T> {
+        self.refuse(at, message, help);
+        None
+    }
+
+    /// The values of the keys of a mapping. Reports unknown and duplicate keys.
+    pub fn fields<'s>(&mut self, what: &str, entries: Vec<(Node<'s>, Node<'s>)>, known: &[&'static str]) -> Fields<'s> {
+        let mut found = Fields::new();
         for (key, node) in entries {
             if self.report.is_full() {
                 break;
             }
             let at = key.at;
-            let Some(name) = self.key(key) else { continue };
-            match found.iter_mut().zip(known).find(|(_, known)| *known == name) {
-                None => {
-                    self.refuse(at, format!("unknown key {} in {what}", quoted(&name)), did_you_mean(&name, &known))
-                }
-                Some((slot @ None, name)) => *slot = Some(Field { name, key: at, node }),
-                Some((Some(first), _)) => {
-                    let first = first.key;
-                    self.refuse_again(at, format!("\"{name}\" is in {what} twice"), first, "the first is here");
-                }
+            let Some(written) = self.key(key) else { continue };
+            let Some(name) = known.iter().copied().find(|known| *known == written) else {
+                let help = did_you_mean(&written, known);
+                self.refuse(at, format!("unknown key {} in {what}", quoted(&written)), help);
+                continue;
+            };
+            if let Some(first) = found.get(name) {
+                self.refuse_again(at, format!("\"{name}\" is in {what} twice"), first.key, "the first is here");
+            } else {
+                found.insert(name, Field { name, key: at, node });
             }
         }
         found
@@ -91,13 +94,11 @@ impl Reader<'_> {
         match key.value {
             Value::Typed(text) if text == MERGE_KEY => {
                 let help = "list the people in `rosters`, and use them with `- roster: NAME`";
-                self.refuse(key.at, "merge keys are not supported", help);
-                None
+                self.refused(key.at, "merge keys are not supported", help)
             }
             Value::Text(text) | Value::Typed(text) | Value::Null(text) => Some(text),
             Value::Sequence(_) | Value::Mapping(_) => {
-                self.refuse(key.at, "a list or a mapping cannot be a key", "write plain text before the \":\"");
-                None
+                self.refused(key.at, "a list or a mapping cannot be a key", "write plain text before the \":\"")
             }
         }
     }
@@ -106,10 +107,7 @@ impl Reader<'_> {
     pub fn mapping<'s>(&mut self, what: &str, field: Field<'s>, help: &str) -> Option<Vec<(Node<'s>, Node<'s>)>> {
         match field.node.value {
             Value::Mapping(entries) => Some(entries),
-            _ => {
-                self.refuse_kind(what, &field, "a mapping", help);
-                None
-            }
+            _ => self.refuse_kind(what, &field, "a mapping", help),
         }
     }
 
@@ -117,29 +115,24 @@ impl Reader<'_> {
     pub fn sequence<'s>(&mut self, what: &str, field: Field<'s>, help: &str) -> Option<Vec<Node<'s>>> {
         match field.node.value {
             Value::Sequence(items) => Some(items),
-            _ => {
-                self.refuse_kind(what, &field, "a list", help);
-                None
-            }
+            _ => self.refuse_kind(what, &field, "a list", help),
         }
     }
 
     /// The text of a scalar of any YAML type. Reports any other value.
     pub fn text<'f>(&mut self, what: &str, field: &'f Field<'_>, help: &str) -> Option<&'f str> {
-        match &field.node.value {
-            Value::Text(text) | Value::Typed(text) => Some(text),
-            _ => {
-                self.refuse_kind(what, field, "text", help);
-                None
-            }
+        match field.node.text() {
+            Some(text) => Some(text),
+            None => self.refuse_kind(what, field, "text", help),
         }
     }
 
-    pub fn refuse_kind(&mut self, what: &str, field: &Field<'_>, wanted: &str, help: &str) {
+    /// Refuses a value of another kind, so that there is no value.
+    fn refuse_kind<T>(&mut self, what: &str, field: &Field<'_>, wanted: &str, help: &str) -> Option<T> {
         match &field.node.value {
             // The position of a missing value would be on the next line.
-            Value::Null(_) => self.refuse(field.key, format!("{what} has no value"), help),
-            other => self.refuse(field.node.at, format!("{what} must be {wanted}, not {}", kind(other)), help),
+            Value::Null(_) => self.refused(field.key, format!("{what} has no value"), help),
+            other => self.refused(field.node.at, format!("{what} must be {wanted}, not {}", kind(other)), help),
         }
     }
 }
@@ -154,12 +147,6 @@ fn kind(value: &Value<'_>) -> String {
     }
 }
 
-pub(super) const MODES: [(&str, Mode); 3] =
-    [("exact", Mode::Exact), ("additive", Mode::Additive), ("observe", Mode::Observe)];
-
-pub(super) const UNMANAGED: [(&str, Unmanaged); 3] =
-    [("ignore", Unmanaged::Ignore), ("report", Unmanaged::Report), ("refuse", Unmanaged::Refuse)];
-
 pub(super) fn looks_like_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -169,55 +156,44 @@ impl Reader<'_> {
     pub fn id<T: FromStr>(&mut self, what: &str, field: &Field<'_>) -> Option<T> {
         let help = format!("{what} has 32 characters, each 0-9 or a-f");
         let text = self.text("the id", field, &help)?;
-        let parsed = looks_like_id(text).then(|| text.parse().ok()).flatten();
-        if parsed.is_none() {
-            let reason = match text.chars().find(|c| !c.is_ascii_hexdigit()) {
-                Some(odd) => format!("it contains {}", quoted(odd.encode_utf8(&mut [0; 4]))),
-                None if text.len() == 1 => "it has 1 character".to_owned(),
-                None => format!("it has {} characters", text.len()),
-            };
-            self.refuse(field.node.at, format!("{} is not {what}: {reason}", quoted(text)), help);
+        if let Some(id) = looks_like_id(text).then(|| text.parse().ok()).flatten() {
+            return Some(id);
         }
-        parsed
+        let reason = match text.chars().find(|c| !c.is_ascii_hexdigit()) {
+            Some(odd) => format!("it contains {}", quoted(odd.encode_utf8(&mut [0; 4]))),
+            None if text.len() == 1 => "it has 1 character".to_owned(),
+            None => format!("it has {} characters", text.len()),
+        };
+        self.refused(field.node.at, format!("{} is not {what}: {reason}", quoted(text)), help)
     }
 
-    pub fn version(&mut self, field: &Field<'_>) {
-        match &field.node.value {
-            Value::Typed(text) if text == "1" => {}
+    pub fn version(&mut self, field: &Field<'_>) -> Option<()> {
+        let (message, help) = match &field.node.value {
+            Value::Typed(text) if text == "1" => return Some(()),
             Value::Text(text) if text == "1" => {
-                self.refuse(
-                    field.node.at,
-                    "`version` must be a number, not text",
-                    "write `version: 1`, without quotes",
-                );
+                ("`version` must be a number, not text".to_owned(), "write `version: 1`, without quotes")
             }
             Value::Typed(text) | Value::Text(text) => {
                 let message = format!("unknown version {} of the file format", quoted(text));
-                self.refuse(field.node.at, message, "this release of convoke reads `version: 1`");
+                (message, "this release of convoke reads `version: 1`")
             }
-            _ => self.refuse_kind("`version`", field, "a number", "write `version: 1`"),
-        }
+            _ => return self.refuse_kind("`version`", field, "a number", "write `version: 1`"),
+        };
+        self.refused(field.node.at, message, help)
     }
 
     pub fn whole_number(&mut self, field: &Field<'_>) -> Option<u64> {
         let key = field.name;
         let help = format!("write a whole number, for example `{key}: 2`");
         match &field.node.value {
-            Value::Typed(text) => match whole(text) {
-                Ok(number) => Some(number),
-                Err(reason) => {
-                    self.refuse(field.node.at, format!("{} is not a whole number: {reason}", shortened(text)), help);
-                    None
-                }
-            },
+            Value::Typed(text) => {
+                let message = |reason| format!("{} is not a whole number: {reason}", shortened(text));
+                whole(text).map_err(|reason| self.refuse(field.node.at, message(reason), help)).ok()
+            }
             Value::Text(text) if whole(text).is_ok() => {
-                self.refuse(field.node.at, format!("`{key}` must be a number, not text"), "remove the quotes");
-                None
+                self.refused(field.node.at, format!("`{key}` must be a number, not text"), "remove the quotes")
             }
-            _ => {
-                self.refuse_kind(&format!("`{key}`"), field, "a whole number", &help);
-                None
-            }
+            _ => self.refuse_kind(&format!("`{key}`"), field, "a whole number", &help),
         }
     }
 
@@ -231,66 +207,46 @@ impl Reader<'_> {
             (Value::Text(written), "true" | "false") if *written == text => "remove the quotes".into(),
             _ => format!("write `{key}: true` or `{key}: false`"),
         };
-        self.refuse_kind(&format!("`{key}`"), field, "true or false", &help);
-        None
+        self.refuse_kind(&format!("`{key}`"), field, "true or false", &help)
     }
 
-    pub fn choice<T: Copy>(&mut self, field: &Field<'_>, choices: &[(&'static str, T)]) -> Option<T> {
+    pub fn choice<T: Copy + ToString>(&mut self, field: &Field<'_>, choices: &[T]) -> Option<T> {
         let key = field.name;
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let words: Vec<String> = choices.iter().map(T::to_string).collect();
         let text = self.text(&format!("`{key}`"), field, &format!("write one of: {}", words.join(", ")))?;
-        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        if chosen.is_none() {
-            self.refuse(field.node.at, format!("unknown {key} {}", quoted(text)), did_you_mean(text, &words));
+        match choices.iter().zip(&words).find(|(_, word)| *word == text) {
+            Some((choice, _)) => Some(*choice),
+            None => self.refused(field.node.at, format!("unknown {key} {}", quoted(text)), did_you_mean(text, &words)),
         }
-        chosen
     }
 
     pub fn limit(&mut self, field: &Field<'_>) -> Option<Limit> {
         let key = field.name;
         let help = format!("write a number of removals (`{key}: 5`) or a percentage (`{key}: 25%`)");
         let (text, parsed) = match &field.node.value {
-            Value::Typed(text) => (text, whole(text).map(Limit::Count).map_err(|reason| count_error(text, reason))),
-            Value::Text(text) if whole(text).is_ok() => {
-                (text, Err(("it is text".into(), Some("remove the quotes, or add a \"%\"".into()))))
-            }
+            Value::Typed(text) => (text, count(text)),
             Value::Text(text) => (text, percentage(text)),
-            _ => {
-                self.refuse_kind(&format!("`{key}`"), field, "a limit", &help);
-                return None;
-            }
+            _ => return self.refuse_kind(&format!("`{key}`"), field, "a limit", &help),
         };
-        match parsed {
-            Ok(limit) => Some(limit),
-            Err((reason, remedy)) => {
-                let message = format!("{} is not a limit: {reason}", quoted(text));
-                self.refuse(field.node.at, message, remedy.unwrap_or(help));
-                None
-            }
-        }
+        let message = |reason| format!("{} is not a limit: {reason}", quoted(text));
+        let refuse = |(reason, remedy): NoLimit| self.refuse(field.node.at, message(reason), remedy.unwrap_or(help));
+        parsed.map_err(refuse).ok()
     }
 
     pub fn time(&mut self, field: &Field<'_>) -> Option<WrittenTime> {
         let text = self.text(&format!("`{}`", field.name), field, WrittenTime::HELP)?;
-        match text.parse() {
-            Ok(time) => Some(time),
-            Err(error) => {
-                let error: TimeError = error;
-                self.refuse(field.node.at, format!("{} is not a time: {error}", quoted(text)), error.help());
-                None
-            }
-        }
+        let message = |error| format!("{} is not a time: {error}", quoted(text));
+        text.parse().map_err(|error: TimeError| self.refuse(field.node.at, message(error), error.help)).ok()
     }
 
     pub fn period(&mut self, field: &Field<'_>) -> Option<Period> {
         let text = self.text(&format!("`{}`", field.name), field, Period::HELP)?;
         let reason = match text.parse::<Period>() {
             Ok(period) if !period.is_zero() => return Some(period),
-            Ok(_) => "it is zero".to_owned(),
-            Err(error) => error.to_string(),
+            Ok(_) => "it is zero",
+            Err(reason) => reason,
         };
-        self.refuse(field.node.at, format!("{} is not a length of time: {reason}", quoted(text)), Period::HELP);
-        None
+        self.refused(field.node.at, format!("{} is not a length of time: {reason}", quoted(text)), Period::HELP)
     }
 
     /// Checks the name of a group or a roster.
@@ -320,44 +276,40 @@ fn whole(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "it is too large")
 }
 
-/// Why a number is not a limit, and a remedy if there is a likely one.
-fn count_error(text: &str, reason: &str) -> (String, Option<String>) {
-    let help = match text.parse::<f64>() {
+/// Why a text is not a limit, and the remedy if there is a likely one.
+type NoLimit = (&'static str, Option<String>);
+
+fn count(text: &str) -> Result<Limit, NoLimit> {
+    whole(text).map(Limit::Count).map_err(|reason| match text.parse::<f64>() {
         Ok(share) if share > 0.0 && share < 1.0 => {
-            Some(format!("for this percentage, write {}%", (share * 10_000.0).round() / 100.0))
+            (reason, Some(format!("for this percentage, write {}%", (share * 10_000.0).round() / 100.0)))
         }
-        Ok(number) if number < 0.0 => Some("write 0 to allow no removals".into()),
-        _ => None,
-    };
-    (reason.into(), help)
+        Ok(number) if number < 0.0 => (reason, Some("write 0 to allow no removals".into())),
+        _ => (reason, None),
+    })
 }
 
-/// Reads a percentage. The error has a remedy if there is a likely one.
-fn percentage(text: &str) -> Result<Limit, (String, Option<String>)> {
+fn percentage(text: &str) -> Result<Limit, NoLimit> {
     let Some(number) = text.strip_suffix('%') else {
-        return Err(("it is neither a number nor a percentage".into(), None));
+        return Err(match whole(text) {
+            Ok(_) => ("it is text", Some("remove the quotes, or add a \"%\"".into())),
+            Err(_) => ("it is neither a number nor a percentage", None),
+        });
     };
     let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(part) {
-        let trimmed = number.trim();
-        return Err(match trimmed {
-            _ if trimmed.starts_with('-') => ("it is less than 0".into(), Some("write 0% to allow no removals".into())),
-            _ if trimmed.len() != number.len() => {
-                ("it contains a space".into(), Some(format!("write {}", quoted(&format!("{trimmed}%")))))
-            }
-            _ => ("a percentage is a number followed by \"%\"".into(), None),
-        });
-    }
-    if whole.len() > 1 && whole.starts_with('0') {
-        return Err(("it begins with a zero".into(), None));
-    }
-    if part.len() > 2 {
-        return Err(("a percentage has at most two decimals".into(), None));
-    }
-    let hundredths = whole.parse::<u32>().ok().and_then(|n| n.checked_mul(100)).zip(format!("{part:0<2}").parse().ok());
-    match hundredths.and_then(|(whole, part): (u32, u32)| whole.checked_add(part)) {
-        Some(hundredths @ 0..=10_000) => Ok(Limit::Percent { hundredths }),
-        _ => Err(("it is more than 100%".into(), Some("write 100% for no limit".into()))),
+    match number.trim() {
+        trimmed if trimmed.starts_with('-') => Err(("it is less than 0", Some("write 0% to allow no removals".into()))),
+        trimmed if trimmed.len() != number.len() => {
+            Err(("it contains a space", Some(format!("write {}", quoted(&format!("{trimmed}%"))))))
+        }
+        _ if !digits(whole) || !digits(part) => Err(("a percentage is a number followed by \"%\"", None)),
+        _ if whole.len() > 1 && whole.starts_with('0') => Err(("it begins with a zero", None)),
+        _ if part.len() > 2 => Err(("a percentage has at most two decimals", None)),
+        // Both parts are digits, so this is the percentage in hundredths.
+        _ => match format!("{whole}{part:0<2}").parse() {
+            Ok(hundredths @ 0..=10_000) => Ok(Limit::Percent { hundredths }),
+            _ => Err(("it is more than 100%", Some("write 100% for no limit".into()))),
+        },
     }
 }

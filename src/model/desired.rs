@@ -1,11 +1,12 @@
 //! What the files declare.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{AccountId, Email, GroupId, MemberId, Origin, Period, RosterUse, Window};
 
@@ -16,7 +17,7 @@ pub struct Desired {
     pub account_id: Option<Setting<AccountId>>,
     pub settings: Settings,
     pub groups: BTreeMap<GroupName, DesiredGroup>,
-    /// The number of different people in all lists. See [`DesiredMember::number`].
+    /// The number of different people in all groups. See [`DesiredMember::number`].
     pub people: usize,
     /// The rosters that no group uses, directly or through other rosters, and their places.
     pub unused_rosters: BTreeMap<Arc<str>, Origin>,
@@ -25,16 +26,11 @@ pub struct Desired {
 impl Desired {
     /// The number of memberships that exact and additive groups declare for this time, a person once a group.
     pub fn memberships_at(&self, time: Timestamp) -> u64 {
-        let writes = self.groups.values().filter(|group| group.mode != Mode::Observe);
-        let mut last_group = vec![usize::MAX; self.people];
-        let mut count = 0;
-        for (number, group) in writes.enumerate() {
-            for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
-                let last = last_group.get_mut(entry.number as usize);
-                count += u64::from(last.is_some_and(|last| std::mem::replace(last, number) != number));
-            }
-        }
-        count
+        let people = |group: &DesiredGroup| {
+            let present = group.members.iter().filter(|entry| entry.belongs_at(time));
+            present.map(|entry| entry.number).collect::<BTreeSet<u32>>().len() as u64
+        };
+        self.groups.values().filter(|group| group.mode != Mode::Observe).map(people).sum()
     }
 
     /// The domains that addresses may have in a group, unless they may have any.
@@ -45,7 +41,7 @@ impl Desired {
 }
 
 /// A value, and the place where it was set.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Setting<T> {
     pub value: T,
@@ -61,7 +57,7 @@ impl<T> Setting<T> {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub limits: Limits,
     /// People who are never removed from any group.
@@ -71,18 +67,6 @@ pub struct Settings {
     pub reports_direct_access: bool,
     /// The domains that addresses may have in groups without a list of their own. None means any.
     pub email_domains: Option<Setting<Vec<String>>>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            protected: Vec::new(),
-            unmanaged_groups: Setting::preset(Unmanaged::Ignore),
-            reports_direct_access: false,
-            email_domains: None,
-        }
-    }
 }
 
 /// The limits on the removals of one plan.
@@ -104,7 +88,7 @@ impl Default for Limits {
 }
 
 /// A maximum number of removals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
     Count(u64),
@@ -134,20 +118,13 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => write!(f, "{count}"),
-            Self::Percent { hundredths } => {
-                let (whole, part) = (hundredths / 100, hundredths % 100);
-                match part {
-                    0 => write!(f, "{whole}%"),
-                    _ if part % 10 == 0 => write!(f, "{whole}.{}%", part / 10),
-                    _ => write!(f, "{whole}.{part:02}%"),
-                }
-            }
+            Self::Percent { hundredths } => write!(f, "{}%", f64::from(*hundredths) / 100.0),
         }
     }
 }
 
 /// An entry of `settings.protected`.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Protected {
     pub person: PersonRef,
@@ -157,8 +134,10 @@ pub struct Protected {
 /// What a plan does if the account has groups that no file declares.
 ///
 /// Ordered by strictness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Unmanaged {
+    #[default]
     Ignore,
     Report,
     Refuse,
@@ -166,17 +145,11 @@ pub enum Unmanaged {
 
 impl fmt::Display for Unmanaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ignore => "ignore",
-            Self::Report => "report",
-            Self::Refuse => "refuse",
-        })
+        self.serialize(f)
     }
 }
 
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct GroupName(pub Arc<str>);
 
@@ -216,8 +189,8 @@ pub struct DesiredGroup {
     pub members: Vec<DesiredMember>,
     /// Entries of rosters that have no time in common with the uses of the roster. They mean nothing.
     pub never: Vec<DesiredMember>,
-    /// The `- roster:` entries of the group's own list, in order.
-    pub roster_entries: Vec<RosterEntry>,
+    /// The `- roster:` entries without a reason of the group's own list, in order.
+    pub rosters_without_reason: Vec<RosterUse>,
     /// A plan that would leave fewer members is refused.
     pub min_members: Option<Setting<u64>>,
     pub allow_empty: Setting<bool>,
@@ -243,7 +216,7 @@ impl DesiredGroup {
 }
 
 /// What the files tell people about a group.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct About {
     /// One line; null if there is none.
     pub description: Option<String>,
@@ -265,14 +238,6 @@ impl fmt::Display for About {
     }
 }
 
-/// A `- roster:` entry of a group's own list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RosterEntry {
-    pub roster: Arc<str>,
-    pub origin: Origin,
-    pub reason: Option<Arc<str>>,
-}
-
 /// A group's rules for the entries that declare its members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
@@ -280,28 +245,14 @@ pub struct Rules {
     pub max_duration: Option<Setting<Period>>,
     /// Every entry of the group's own list has a reason. The origin is that of `require_reason: true`.
     pub require_reason: Option<Origin>,
-    /// Nobody belongs to this group and to one of these at the same time.
-    pub exclusive_with: Vec<Exclusion>,
+    /// Nobody belongs to this group and to one of these at the same time. Each with its place.
+    pub exclusive_with: BTreeMap<GroupName, Origin>,
     /// The domains that addresses may have here, instead of those of the settings. None, or an empty list, means any.
     pub email_domains: Option<Setting<Vec<String>>>,
 }
 
-impl Rules {
-    /// The entry of `exclusive_with` that names this group.
-    pub fn exclusion_of(&self, group: &GroupName) -> Option<&Exclusion> {
-        self.exclusive_with.iter().find(|exclusion| exclusion.group == *group)
-    }
-}
-
-/// A group in the `exclusive_with` of another group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exclusion {
-    pub group: GroupName,
-    pub origin: Origin,
-}
-
 /// What a group's list means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// The list is complete: missing people are added, and everybody else is removed.
@@ -313,26 +264,14 @@ pub enum Mode {
     Observe,
 }
 
-impl Mode {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Additive => "additive",
-            Self::Observe => "observe",
-        }
-    }
-}
-
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        self.serialize(f)
     }
 }
 
 /// A person as a file names them.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PersonRef {
     Email(Email),
@@ -365,8 +304,7 @@ impl FromStr for PersonRef {
 #[derive(Clone, Debug)]
 pub struct DesiredMember {
     pub person: PersonRef,
-    /// The person's number in all lists, from 0. Equal people have equal numbers, so that each is looked up
-    /// once.
+    /// The person's number, from 0. Equal people have equal numbers, so that each is looked up once.
     pub number: u32,
     /// The entry that names the person, in the group's list or in a roster.
     pub origin: Origin,
@@ -376,8 +314,12 @@ pub struct DesiredMember {
 }
 
 impl DesiredMember {
+    pub fn window(&self) -> Window {
+        self.terms.as_deref().map(|terms| terms.window).unwrap_or_default()
+    }
+
     pub fn belongs_at(&self, time: Timestamp) -> bool {
-        self.terms.as_deref().is_none_or(|terms| terms.window.contains(time))
+        self.window().contains(time)
     }
 
     /// Whether the membership is over at this time.
@@ -387,12 +329,12 @@ impl DesiredMember {
 
     /// The first instant of the membership, if the file has one.
     pub fn from(&self) -> Option<Timestamp> {
-        self.terms.as_deref().and_then(|terms| terms.window.from)
+        self.window().from
     }
 
     /// The first instant after the membership, if the file has one.
     pub fn until(&self) -> Option<Timestamp> {
-        self.terms.as_deref().and_then(|terms| terms.window.until)
+        self.window().until
     }
 }
 

@@ -1,7 +1,7 @@
 //! Email addresses: they keep their spelling and are compared without regard to ASCII case. Also finds invisible
 //! characters, and brings texts into one Unicode form.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -33,10 +33,11 @@ pub enum EmailError {
     EmptyLabel,
 }
 
-/// An email address as written. Equality, order and hash ignore the case of ASCII letters only. The case rules of
-/// other characters could make the addresses of two people equal. For example, the lower case of the Kelvin sign is
-/// `k`.
-#[derive(Clone)]
+// An email address as written. Equality, order and hash ignore the case of ASCII letters only. The case rules of
+// other characters could make the addresses of two people equal. For example, the lower case of the Kelvin sign is
+// `k`.
+#[derive(Clone, Debug, schemars::JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^[^@\\s]+@[^@\\s]+$", "maxLength" = MAX_CHARACTERS))]
 pub struct Email {
     text: Arc<str>,
     /// The text in lower case if it differs from the text, so that comparisons do not have to convert it.
@@ -88,30 +89,21 @@ impl std::str::FromStr for Email {
     type Err = EmailError;
 
     fn from_str(text: &str) -> Result<Self, EmailError> {
-        if text.is_empty() {
-            return Err(EmailError::Empty);
-        }
-        if let Some(odd) = text.chars().find(|c| c.is_whitespace() || c.is_control()) {
-            return Err(EmailError::Character(odd));
-        }
+        let odd = text.chars().find(|c| c.is_whitespace() || c.is_control());
         let characters = text.chars().count();
-        if characters > MAX_CHARACTERS {
-            return Err(EmailError::TooLong(characters));
-        }
-        let ats = text.matches('@').count();
-        let (local, domain) = match (ats, text.split_once('@')) {
-            (1, Some(sides)) => sides,
-            (0, _) | (_, None) => return Err(EmailError::NoAt),
-            _ => return Err(EmailError::SeveralAts(ats)),
-        };
-        if local.is_empty() {
-            return Err(EmailError::EmptySide("before"));
-        }
-        if domain.is_empty() {
-            return Err(EmailError::EmptySide("after"));
-        }
-        let folded = text.bytes().any(|b| b.is_ascii_uppercase()).then(|| text.to_ascii_lowercase().into());
-        Ok(Self { text: text.into(), folded })
+        Err(match (odd, text.split_once('@')) {
+            _ if text.is_empty() => EmailError::Empty,
+            (Some(odd), _) => EmailError::Character(odd),
+            _ if characters > MAX_CHARACTERS => EmailError::TooLong(characters),
+            (None, None) => EmailError::NoAt,
+            (None, Some((_, domain))) if domain.contains('@') => EmailError::SeveralAts(text.matches('@').count()),
+            (None, Some(("", _))) => EmailError::EmptySide("before"),
+            (None, Some((_, ""))) => EmailError::EmptySide("after"),
+            (None, Some(_)) => {
+                let folded = text.bytes().any(|b| b.is_ascii_uppercase()).then(|| text.to_ascii_lowercase().into());
+                return Ok(Self { text: text.into(), folded });
+            }
+        })
     }
 }
 
@@ -141,22 +133,9 @@ impl Hash for Email {
     }
 }
 
-/// Equality, order and hash are those of the address in lower case.
-impl Borrow<str> for Email {
-    fn borrow(&self) -> &str {
-        self.folded()
-    }
-}
-
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.text)
-    }
-}
-
-impl fmt::Debug for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Email({:?})", &*self.text)
     }
 }
 
@@ -168,18 +147,8 @@ impl serde::Serialize for Email {
 
 impl<'de> serde::Deserialize<'de> for Email {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl schemars::JsonSchema for Email {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Email".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$", "maxLength": MAX_CHARACTERS })
     }
 }
 

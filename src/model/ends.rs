@@ -15,7 +15,7 @@ pub fn kept_ends(
     after: Timestamp,
     latest: Timestamp,
 ) -> Vec<(Origin, String, String)> {
-    let is_soon = |end: Timestamp| after < end && end <= latest;
+    let is_soon = |end: &Timestamp| after < *end && *end <= latest;
     let mut found = Vec::new();
     let protected: BTreeSet<&PersonRef> = desired.settings.protected.iter().map(|entry| &entry.person).collect();
     let groups = desired.groups.iter().filter(|(name, group)| group.mode != Mode::Observe && covers(name));
@@ -28,35 +28,35 @@ pub fn kept_ends(
             found.push((entry.origin.clone(), message, "change one of the times, or remove the entry".to_owned()));
         }
         // Most groups have no end, and the rest is costly.
-        if !group.members.iter().any(|entry| entry.until().is_some_and(is_soon)) {
+        if !group.members.iter().filter_map(DesiredMember::until).any(|end| is_soon(&end)) {
             continue;
         }
-        let people = windows(group);
-        let mut ends: BTreeMap<Timestamp, Vec<&PersonRef>> = BTreeMap::new();
-        for (person, windows) in &people {
-            for end in windows.iter().filter_map(|window| window.until).filter(|end| is_soon(*end)) {
-                ends.entry(end).or_default().push(person);
-            }
-        }
-        let mut entries: BTreeMap<(&PersonRef, Timestamp), &DesiredMember> = BTreeMap::new();
+        let mut entries: BTreeMap<(Timestamp, &PersonRef), &DesiredMember> = BTreeMap::new();
         for entry in &group.members {
             if let Some(end) = entry.until() {
-                entries.entry((&entry.person, end)).or_insert(entry);
+                entries.entry((end, &entry.person)).or_insert(entry);
             }
         }
-        let left = present_at(&people, ends.keys());
-        for ((end, leaving), left) in ends.into_iter().zip(left) {
-            let refusal = refusal(name, group, left);
-            for person in leaving {
-                let reason = match protected.contains(person) {
-                    true => Some(("`protected` keeps the person".to_owned(), "remove the person from `protected`")),
-                    false => refusal.clone().map(|reason| (reason, "add somebody else before, or end it later")),
-                };
-                if let (Some((reason, help)), Some(entry)) = (reason, entries.get(&(person, end))) {
-                    let (group, end, through) = (name.as_str(), last_day(end), through(entry));
-                    let message = format!("{person} will stay in group {group:?}{through} after {end}: {reason}");
-                    found.push((entry.origin.clone(), message, help.to_owned()));
+        let stays = stays(group);
+        let mut begins: Vec<Option<Timestamp>> = stays.iter().map(|(_, window)| window.from).collect();
+        begins.sort_unstable();
+        let mut ends: Vec<(Timestamp, &PersonRef)> =
+            stays.iter().filter_map(|(person, window)| Some((window.until?, *person))).collect();
+        ends.sort_unstable();
+        for (end, person) in ends.iter().filter(|(end, _)| is_soon(end)) {
+            let begun = begins.partition_point(|from| from.is_none_or(|from| from <= *end));
+            let left = begun - ends.partition_point(|(other, _)| other <= end);
+            let (reason, help) = match refusal(name, group, left) {
+                _ if protected.contains(person) => {
+                    ("`protected` keeps the person".to_owned(), "remove the person from `protected`")
                 }
+                Some(reason) => (reason, "add somebody else before, or end it later"),
+                None => continue,
+            };
+            if let Some(entry) = entries.get(&(*end, *person)) {
+                let (group, end, through) = (name.as_str(), last_day(*end), through(entry));
+                let message = format!("{person} will stay in group {group:?}{through} after {end}: {reason}");
+                found.push((entry.origin.clone(), message, help.to_owned()));
             }
         }
     }
@@ -81,38 +81,15 @@ fn refusal(name: &GroupName, group: &DesiredGroup, left: usize) -> Option<String
 }
 
 /// The times of each person, joined where they overlap or touch.
-fn windows(group: &DesiredGroup) -> BTreeMap<&PersonRef, Vec<Window>> {
-    let mut people: BTreeMap<&PersonRef, Vec<Window>> = BTreeMap::new();
-    for entry in &group.members {
-        let window = Window { from: entry.from(), until: entry.until() };
-        people.entry(&entry.person).or_default().push(window);
-    }
-    for windows in people.values_mut() {
-        windows.sort_by_key(|window| window.from);
-        let mut joined: Vec<Window> = Vec::new();
-        for window in windows.drain(..) {
-            match joined.last_mut() {
-                Some(last) if last.until.is_none_or(|until| window.from.is_none_or(|from| from <= until)) => {
-                    last.until = last.until.zip(window.until).map(|(one, other)| one.max(other));
-                }
-                _ => joined.push(window),
-            }
+fn stays(group: &DesiredGroup) -> Vec<(&PersonRef, Window)> {
+    let mut stays: Vec<_> = group.members.iter().map(|entry| (&entry.person, entry.window())).collect();
+    stays.sort_unstable_by_key(|(person, window)| (*person, window.from));
+    stays.dedup_by(|(person, next), (before, last)| {
+        let joins = person == before && last.until.is_none_or(|until| next.from.is_none_or(|from| from <= until));
+        if joins {
+            last.until = last.until.zip(next.until).map(|(one, other)| one.max(other));
         }
-        *windows = joined;
-    }
-    people
-}
-
-/// How many people are present at each of these sorted times.
-fn present_at<'t>(
-    people: &BTreeMap<&PersonRef, Vec<Window>>,
-    times: impl Iterator<Item = &'t Timestamp>,
-) -> Vec<usize> {
-    let all = || people.values().flatten();
-    let mut begins: Vec<Option<Timestamp>> = all().map(|window| window.from).collect();
-    let mut ends: Vec<Timestamp> = all().filter_map(|window| window.until).collect();
-    begins.sort_unstable();
-    ends.sort_unstable();
-    let begun = |time: Timestamp| begins.partition_point(|from| from.is_none_or(|from| from <= time));
-    times.map(|time| begun(*time) - ends.partition_point(|end| end <= time)).collect()
+        joins
+    });
+    stays
 }

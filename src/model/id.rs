@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 /// The length of every id of the API.
 const LENGTH: usize = 32;
@@ -16,7 +15,7 @@ pub enum IdError {
 }
 
 /// 32 ASCII letters and digits in lower case: safe as a path segment, compared without letter case.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Id([u8; LENGTH]);
 
 impl Id {
@@ -33,17 +32,15 @@ impl Id {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The id as two numbers with the same order, which compare and hash much faster than the bytes.
-    fn halves(&self) -> (u128, u128) {
-        let (first, second) = self.0.split_at(LENGTH / 2);
-        let number = |half: &[u8]| half.try_into().map(u128::from_be_bytes).unwrap_or_default();
-        (number(first), number(second))
+    /// The id as two numbers with the same order, which compare faster than the bytes.
+    fn halves(&self) -> impl Iterator<Item = u128> {
+        self.0.as_chunks().0.iter().map(|half| u128::from_be_bytes(*half))
     }
 }
 
 impl Ord for Id {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.halves().cmp(&other.halves())
+        self.halves().cmp(other.halves())
     }
 }
 
@@ -53,16 +50,10 @@ impl PartialOrd for Id {
     }
 }
 
-impl Hash for Id {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.halves().hash(state);
-    }
-}
-
 macro_rules! id_type {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    ($name:ident) => {
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, schemars::JsonSchema)]
+        #[schemars(with = "String", extend("pattern" = "^[0-9A-Za-z]{32}$"))]
         pub struct $name(Id);
 
         impl $name {
@@ -103,25 +94,13 @@ macro_rules! id_type {
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
-
-        impl schemars::JsonSchema for $name {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "pattern": "^[0-9A-Za-z]{32}$" })
-            }
-        }
     };
 }
 
 id_type!(AccountId);
 id_type!(GroupId);
-id_type!(
-    /// The id of a person's membership in the account. It is not the id of the user.
-    MemberId
-);
+// The id of a person's membership in the account. It is not the id of the user.
+id_type!(MemberId);
 
 /// The id of a user, who can be a member of several accounts. It is compared and never sent, so any format is
 /// accepted.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{Email, GroupId, GroupName, MemberId, PersonRef, UserId};
 
@@ -37,7 +38,7 @@ pub enum TokenUser {
 pub type Membership = BTreeMap<MemberId, Member>;
 
 /// A group of the account: its id, which identifies it, and its name, for people.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupRef {
     pub id: GroupId,
@@ -83,9 +84,6 @@ pub struct AccessPolicy {
     pub content: String,
 }
 
-/// What stands before a permission that a policy denies.
-const DENIES: &str = "denies ";
-
 /// A permission group on one resource, as one policy gives it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permission {
@@ -101,36 +99,29 @@ impl Permission {
     /// Whether a pin names this grant: `NAME` for the whole account, else `NAME on RESOURCE`; after `denies` for what a
     /// policy takes away.
     pub fn is(&self, pin: &str) -> bool {
-        let granted = if self.denies { pin.strip_prefix(DENIES) } else { Some(pin) };
-        let resource = granted.and_then(|pin| pin.strip_prefix(&self.permission));
-        match (resource, self.resource.as_slice()) {
-            (Some(rest), []) => rest.is_empty(),
-            (Some(rest), names) => rest.strip_prefix(" on ").is_some_and(|rest| names.iter().any(|name| name == rest)),
-            (None, _) => false,
-        }
+        self.pin() == pin || self.resource.iter().any(|resource| self.pin_on(Some(resource)) == pin)
     }
 
     pub fn pin(&self) -> String {
-        let denies = if self.denies { DENIES } else { "" };
-        match self.resource.first() {
-            None => format!("{denies}{}", self.permission),
-            Some(resource) => format!("{denies}{} on {resource}", self.permission),
-        }
+        self.pin_on(self.resource.first())
+    }
+
+    fn pin_on(&self, resource: Option<&String>) -> String {
+        let denies = if self.denies { "denies " } else { "" };
+        let on = resource.map(|resource| format!(" on {resource}")).unwrap_or_default();
+        format!("{denies}{}{on}", self.permission)
     }
 }
 
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.pin())?;
-        match &self.ends {
-            Some(ends) => write!(f, " (ends {ends})"),
-            None => Ok(()),
-        }
+        let ends = self.ends.as_ref().map(|ends| format!(" (ends {ends})")).unwrap_or_default();
+        write!(f, "{}{ends}", self.pin())
     }
 }
 
 /// An account member, as a group lists them.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
     pub id: MemberId,
@@ -148,9 +139,7 @@ impl Member {
 }
 
 /// The state of a group member's invitation to the account.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     Accepted,
@@ -160,10 +149,7 @@ pub enum Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Accepted => "accepted",
-            Self::Pending => "pending",
-        })
+        self.serialize(f)
     }
 }
 

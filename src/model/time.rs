@@ -5,70 +5,53 @@ use std::str::FromStr;
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp};
 
 /// A day in UTC, or a date and time with offset (RFC 3339). Texts without a time zone are refused, because their
 /// meaning would depend on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WrittenTime {
-    Day(Date),
-    Moment(Timestamp),
-}
-
-impl WrittenTime {
-    /// The first moment of the day, or the instant: the meaning of `from` and `--at`.
-    pub fn start(self) -> Timestamp {
-        match self {
-            Self::Day(day) => midnight(day).unwrap_or(Timestamp::MAX),
-            Self::Moment(instant) => instant,
-        }
-    }
-
-    /// The first moment after the day, or the instant: the meaning of `until`.
-    pub fn end(self) -> Timestamp {
-        match self {
-            Self::Day(day) => next_midnight(day).unwrap_or(Timestamp::MAX),
-            Self::Moment(instant) => instant,
-        }
-    }
-}
-
-fn midnight(day: Date) -> Option<Timestamp> {
-    Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
-}
-
-fn next_midnight(day: Date) -> Option<Timestamp> {
-    midnight(day.checked_add(1.day()).ok()?)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TimeError {
-    #[error("it is neither a date nor an RFC 3339 instant")]
-    Shape,
-    #[error("there is no such day")]
-    NoSuchDay,
-    #[error("there is no such instant")]
-    NoSuchInstant,
-    #[error("it has no time zone")]
-    NoOffset,
-    #[error("it is too far in the future")]
-    TooFar,
-}
-
-impl TimeError {
-    pub const fn help(self) -> &'static str {
-        match self {
-            Self::Shape => WrittenTime::HELP,
-            Self::NoSuchDay | Self::NoSuchInstant => "check the month, the day and the time",
-            Self::NoOffset => "add \"Z\" for UTC, or an offset such as +01:00",
-            Self::TooFar => "use a year before 9999, or leave the time out",
-        }
-    }
+pub struct WrittenTime {
+    start: Timestamp,
+    end: Timestamp,
 }
 
 impl WrittenTime {
     /// The remedy for a text that is not a time.
     pub const HELP: &str = "write a date (2026-12-31) or an instant with its offset (2026-12-31T18:00:00Z)";
+
+    /// The first moment of the day, or the instant: the meaning of `from` and `--at`.
+    pub const fn start(self) -> Timestamp {
+        self.start
+    }
+
+    /// The first moment after the day, or the instant: the meaning of `until`.
+    pub const fn end(self) -> Timestamp {
+        self.end
+    }
+
+    pub fn is_date(self) -> bool {
+        self.start < self.end
+    }
+}
+
+/// Why a text is not a time, and the remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct TimeError {
+    reason: &'static str,
+    pub help: &'static str,
+}
+
+impl TimeError {
+    const SHAPE: Self = Self { reason: "it is neither a date nor an RFC 3339 instant", help: WrittenTime::HELP };
+    const NO_OFFSET: Self =
+        Self { reason: "it has no time zone", help: "add \"Z\" for UTC, or an offset such as +01:00" };
+    const TOO_FAR: Self =
+        Self { reason: "it is too far in the future", help: "use a year before 9999, or leave the time out" };
+
+    const fn absent(reason: &'static str) -> Self {
+        Self { reason, help: "check the month, the day and the time" }
+    }
 }
 
 impl FromStr for WrittenTime {
@@ -78,15 +61,13 @@ impl FromStr for WrittenTime {
         let shape: String =
             text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c.to_ascii_uppercase() }).collect();
         if shape == "0000-00-00" {
-            let day: Date = text.parse().map_err(|_| TimeError::NoSuchDay)?;
-            return next_midnight(day).map(|_| Self::Day(day)).ok_or(TimeError::TooFar);
+            let day: Date = text.parse().map_err(|_| TimeError::absent("there is no such day"))?;
+            let midnight = |day: Date| TimeZone::UTC.to_timestamp(day.into()).ok();
+            let (start, end) = (midnight(day), day.tomorrow().ok().and_then(midnight));
+            return start.zip(end).map(|(start, end)| Self { start, end }).ok_or(TimeError::TOO_FAR);
         }
-        let time = shape.strip_prefix("0000-00-00T00:00:00").ok_or(TimeError::Shape)?;
-        let offset = match time.strip_prefix('.') {
-            Some(fraction) if fraction.starts_with('0') => fraction.trim_start_matches('0'),
-            Some(_) => return Err(TimeError::Shape),
-            None => time,
-        };
+        let time = shape.strip_prefix("0000-00-00T00:00:00").ok_or(TimeError::SHAPE)?;
+        let offset = time.strip_prefix(".0").map_or(time, |fraction| fraction.trim_start_matches('0'));
         match offset {
             // The digits of the offset were replaced too.
             "Z" | "+00:00" | "-00:00" => {
@@ -94,10 +75,11 @@ impl FromStr for WrittenTime {
                 let hours = text.len().checked_sub(5).and_then(|start| text.get(start..start + 2));
                 let is_none = text.get(17..19) == Some("60") || (offset != "Z" && hours.is_some_and(|it| it > "23"));
                 let instant = text.parse().ok().filter(|_| !is_none);
-                instant.map(Self::Moment).ok_or(TimeError::NoSuchInstant)
+                let same = |instant| Self { start: instant, end: instant };
+                instant.map(same).ok_or(TimeError::absent("there is no such instant"))
             }
-            "" => Err(TimeError::NoOffset),
-            _ => Err(TimeError::Shape),
+            "" => Err(TimeError::NO_OFFSET),
+            _ => Err(TimeError::SHAPE),
         }
     }
 }
@@ -106,14 +88,8 @@ impl FromStr for WrittenTime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
     count: u32,
-    unit: PeriodUnit,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PeriodUnit {
-    Hour,
-    Day,
-    Week,
+    unit: char,
+    hours: i64,
 }
 
 impl Period {
@@ -126,57 +102,36 @@ impl Period {
 
     /// Whether this is a whole number of days.
     pub const fn is_days(self) -> bool {
-        !matches!(self.unit, PeriodUnit::Hour)
+        self.unit != 'h'
     }
 
-    pub fn length(self) -> SignedDuration {
-        let hours = match self.unit {
-            PeriodUnit::Hour => 1,
-            PeriodUnit::Day => 24,
-            PeriodUnit::Week => 7 * 24,
-        };
-        SignedDuration::from_hours(i64::from(self.count) * hours)
+    pub const fn length(self) -> SignedDuration {
+        SignedDuration::from_hours(self.hours)
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PeriodError {
-    #[error("it is not a whole number followed by h, d or w")]
-    Shape,
-    #[error("the number begins with a zero")]
-    LeadingZero,
-    #[error("the number is too large")]
-    TooLarge,
 }
 
 impl FromStr for Period {
-    type Err = PeriodError;
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, PeriodError> {
+    fn from_str(text: &str) -> Result<Self, &'static str> {
         /// A thousand years in hours.
         const LARGEST: u32 = 8_766_000;
-        let units = [("h", PeriodUnit::Hour), ("d", PeriodUnit::Day), ("w", PeriodUnit::Week)];
-        let found = units.into_iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)));
-        let (digits, unit) = found.ok_or(PeriodError::Shape)?;
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(PeriodError::Shape);
-        }
+        let units = [('h', 1), ('d', 24), ('w', 7 * 24)];
+        let found = units.into_iter().find_map(|(unit, hours)| Some((text.strip_suffix(unit)?, unit, hours)));
+        let (digits, unit, hours) = found
+            .filter(|(digits, ..)| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .ok_or("it is not a whole number followed by h, d or w")?;
         if digits.len() > 1 && digits.starts_with('0') {
-            return Err(PeriodError::LeadingZero);
+            return Err("the number begins with a zero");
         }
-        let count = digits.parse().ok().filter(|count| *count <= LARGEST).ok_or(PeriodError::TooLarge)?;
-        Ok(Self { count, unit })
+        let count: u32 = digits.parse().ok().filter(|count| *count <= LARGEST).ok_or("the number is too large")?;
+        Ok(Self { count, unit, hours: i64::from(count) * hours })
     }
 }
 
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = match self.unit {
-            PeriodUnit::Hour => 'h',
-            PeriodUnit::Day => 'd',
-            PeriodUnit::Week => 'w',
-        };
-        write!(f, "{}{unit}", self.count)
+        write!(f, "{}{}", self.count, self.unit)
     }
 }
 
@@ -216,11 +171,7 @@ impl Window {
 
     #[must_use]
     pub fn within(self, outer: Self) -> Self {
-        let until = match (self.until, outer.until) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        Self { from: self.from.max(outer.from), until }
+        Self { from: self.from.max(outer.from), until: self.until.into_iter().chain(outer.until).min() }
     }
 
     pub fn is_empty(self) -> bool {
@@ -256,7 +207,7 @@ mod tests {
     #[test]
     fn a_time_without_an_offset_is_refused() {
         let error = |text: &str| text.parse::<WrittenTime>().unwrap_err();
-        assert_eq!(error("2026-11-24T23:00:00"), TimeError::NoOffset);
+        assert_eq!(error("2026-11-24T23:00:00"), TimeError::NO_OFFSET);
         for text in [
             "2026-11-24 23:00",
             "2026-11-24 23:00:00Z",
@@ -271,13 +222,13 @@ mod tests {
             "now",
             "",
         ] {
-            assert_eq!(error(text), TimeError::Shape, "{text:?}");
+            assert_eq!(error(text), TimeError::SHAPE, "{text:?}");
         }
-        assert_eq!(error("2026-02-30"), TimeError::NoSuchDay);
-        assert_eq!(error("2026-11-24T25:00:00Z"), TimeError::NoSuchInstant);
-        assert_eq!(error("2026-11-24T10:00:00+25:00"), TimeError::NoSuchInstant);
-        assert_eq!(error("2026-11-24T23:59:60Z"), TimeError::NoSuchInstant);
-        assert_eq!(error("9999-12-31"), TimeError::TooFar);
+        assert_eq!(error("2026-02-30"), TimeError::absent("there is no such day"));
+        assert_eq!(error("2026-11-24T25:00:00Z"), TimeError::absent("there is no such instant"));
+        assert_eq!(error("2026-11-24T10:00:00+25:00"), TimeError::absent("there is no such instant"));
+        assert_eq!(error("2026-11-24T23:59:60Z"), TimeError::absent("there is no such instant"));
+        assert_eq!(error("9999-12-31"), TimeError::TOO_FAR);
     }
 
     #[test]
@@ -287,9 +238,9 @@ mod tests {
             assert_eq!((period.to_string().as_str(), period.length()), (text, SignedDuration::from_hours(hours)));
         }
         for text in ["", "d", "90", "90 d", "-1d", "+1d", "1.5d", "1m", "1D", "90days", "١d"] {
-            assert_eq!(text.parse::<Period>(), Err(PeriodError::Shape), "{text:?}");
+            assert_eq!(text.parse::<Period>(), Err("it is not a whole number followed by h, d or w"), "{text:?}");
         }
-        assert_eq!("090d".parse::<Period>(), Err(PeriodError::LeadingZero));
-        assert_eq!("99999999999d".parse::<Period>(), Err(PeriodError::TooLarge));
+        assert_eq!("090d".parse::<Period>(), Err("the number begins with a zero"));
+        assert_eq!("99999999999d".parse::<Period>(), Err("the number is too large"));
     }
 }

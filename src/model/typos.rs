@@ -8,9 +8,6 @@ use std::collections::BTreeMap;
 
 use super::{PersonRef, comparable, composed};
 
-/// The maximum length in bytes of an address or an id in the quick comparison.
-const LONGEST: usize = 96;
-
 /// The maximum number of different characters for a typo.
 const MOST_DIFFERENT: usize = 3;
 
@@ -67,7 +64,12 @@ impl<'a, T: Copy> Texts<'a, T> {
     /// that of the unknown text.
     pub fn any_near(&self, text: &str, tolerance_of: impl Fn(&str) -> usize) -> Option<T> {
         let text = comparable(text);
-        self.candidates(&text).find(|row| near(row, &text, tolerance_of(row.text)).is_some()).map(|row| row.of)
+        let seen = characters(&text);
+        let is_near = |row: &&Text<'_, T>| {
+            let most = tolerance_of(row.text);
+            may_be_near(row.characters, seen, most) && distance(&row.form, &text, most).is_some()
+        };
+        self.candidates(&text).find(is_near).map(|row| row.of)
     }
 
     /// All texts within the tolerance: nearest first, then in the order of the texts. When the total cost of all
@@ -100,10 +102,6 @@ impl<'a, T: Copy> Texts<'a, T> {
     }
 }
 
-fn near<T>(row: &Text<'_, T>, text: &str, most: usize) -> Option<usize> {
-    may_be_near(row.characters, characters(text), most).then(|| distance(&row.form, text, most)).flatten()
-}
-
 fn characters(text: &str) -> u64 {
     text.chars().fold(0, |set, c| set | 1 << (u32::from(c) % u64::BITS))
 }
@@ -114,14 +112,9 @@ const fn may_be_near(a: u64, b: u64, most: usize) -> bool {
 }
 
 /// The optimal string alignment distance, if it is at most `most`.
-pub fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
+fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     let (a, b) = differing(a, b);
-    let distance = if a.is_ascii() && b.is_ascii() && a.len() < LONGEST && b.len() < LONGEST {
-        alignment(a.as_bytes(), b.as_bytes(), most)
-    } else {
-        strsim::osa_distance(a, b)
-    };
-    (distance <= most).then_some(distance)
+    Some(strsim::osa_distance(a, b)).filter(|distance| *distance <= most)
 }
 
 /// Both texts without their common beginning and end.
@@ -131,34 +124,6 @@ fn differing<'t>(a: &'t str, b: &'t str) -> (&'t str, &'t str) {
     let (a, b) = (a.get(front..).unwrap_or_default(), b.get(front..).unwrap_or_default());
     let back: usize = a.chars().rev().zip(b.chars().rev()).take_while(same).map(|(c, _)| c.len_utf8()).sum();
     (a.get(..a.len() - back).unwrap_or_default(), b.get(..b.len() - back).unwrap_or_default())
-}
-
-/// The optimal string alignment distance of short ASCII texts; any larger number if it is more than `most`.
-#[expect(clippy::indexing_slicing, reason = "both texts are shorter than the rows, which the caller checks")]
-fn alignment(a: &[u8], b: &[u8], most: usize) -> usize {
-    let (mut before, mut last, mut row) = ([0; LONGEST], [0; LONGEST], [0; LONGEST]);
-    for (j, cell) in last.iter_mut().enumerate() {
-        *cell = j;
-    }
-    for i in 1..=a.len() {
-        row[0] = i;
-        let mut least = i;
-        for j in 1..=b.len() {
-            let substituted = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut cell = substituted.min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                cell = cell.min(before[j - 2] + 1);
-            }
-            row[j] = cell;
-            least = least.min(cell);
-        }
-        // A transposition refers to the row before the previous one, and costs one.
-        if least > most + 1 {
-            return least;
-        }
-        (before, last, row) = (last, row, before);
-    }
-    last[b.len()]
 }
 
 #[cfg(test)]

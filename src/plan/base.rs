@@ -101,15 +101,12 @@ fn group_settings(
     };
     let was_required = rules.require_reason.is_some();
     changes.compare("require_reason", required(rules).as_ref(), required(new_rules).as_ref(), was_required);
-    let excluded = |rules: &Rules| -> BTreeMap<GroupName, Origin> {
-        rules.exclusive_with.iter().map(|it| (it.group.clone(), it.origin.clone())).collect()
-    };
     // Either of the two groups may have the rule.
     let named_there = |other: &GroupName| {
         let other = head.groups.get(other);
-        other.is_some_and(|other| other.rules.exclusion_of(name).is_some())
+        other.is_some_and(|other| other.rules.exclusive_with.contains_key(name))
     };
-    changes.entries("exclusive_with", &excluded(rules), &excluded(new_rules), named_there);
+    changes.entries("exclusive_with", &rules.exclusive_with, &new_rules.exclusive_with, named_there);
 }
 
 fn joined(list: &Setting<Vec<String>>) -> Setting<String> {

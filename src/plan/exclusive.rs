@@ -363,12 +363,12 @@ fn addition(group: &GroupPlan, member: MemberId) -> Option<&Change> {
 /// both have it.
 fn exclusive_pairs(desired: &Desired) -> Vec<(&GroupName, &GroupName)> {
     let excludes = |name: &GroupName, other: &GroupName| {
-        desired.groups.get(name).is_some_and(|group| group.rules.exclusion_of(other).is_some())
+        desired.groups.get(name).is_some_and(|group| group.rules.exclusive_with.contains_key(other))
     };
     let stated = desired
         .groups
         .iter()
-        .flat_map(|(name, group)| group.rules.exclusive_with.iter().map(move |exclusion| (name, &exclusion.group)));
+        .flat_map(|(name, group)| group.rules.exclusive_with.keys().map(move |other| (name, other)));
     stated.filter(|(name, other)| name < other || !excludes(other, name)).collect()
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::escape::{cell, clean, code, spreadsheet};
 use super::{counted, json};
-use crate::model::{Mode, first_day, last_day};
+use crate::model::{first_day, last_day};
 use crate::plan::{BesideGroups, BesideStanding, Claim, Review, ReviewGroup, ReviewMembership, ReviewSummary};
 
 pub use super::html::html;
@@ -87,8 +87,8 @@ pub(super) fn on_or_off(two_factor: Option<bool>) -> String {
     text(two_factor.map(|on| if on { "on" } else { "off" }))
 }
 
-pub(super) fn mode_name(group: &ReviewGroup) -> &'static str {
-    group.mode.map_or("unmanaged", Mode::name)
+pub(super) fn mode_name(group: &ReviewGroup) -> String {
+    group.mode.map_or_else(|| "unmanaged".into(), |mode| mode.to_string())
 }
 
 /// The number of members, and of missing people apart.

@@ -42,7 +42,7 @@ impl std::str::FromStr for When {
             return Err(format!("a duration from now begins with a plus sign; write +{text}"));
         }
         let time: WrittenTime = text.parse().map_err(|error: crate::model::TimeError| {
-            format!("{error}; {}, or a duration from now (+8h, +14d, +2w)", error.help())
+            format!("{error}; {}, or a duration from now (+8h, +14d, +2w)", error.help)
         })?;
         Ok(Self::Written(text.into(), time))
     }

@@ -164,7 +164,7 @@ fn brute_force(groups: &[Group], rosters: &[Lines]) -> BTreeSet<String> {
             let people = group.people.iter().filter(|(_, line)| !line.reason);
             found.extend(people.map(|(who, _)| format!("g{number}: {} without reason", person(*who))));
             let used = group.rosters.iter().filter(|(_, reason)| !**reason);
-            found.extend(used.map(|(roster, _)| format!("g{number}: roster r{roster} without reason")));
+            found.extend(used.map(|(roster, _)| format!("g{number}: roster \"r{roster}\" without reason")));
         }
         for (other, second) in groups.iter().enumerate().skip(number + 1) {
             let excluded = group.exclusive_with.contains(&other) || second.exclusive_with.contains(&number);
@@ -182,12 +182,12 @@ fn brute_force(groups: &[Group], rosters: &[Lines]) -> BTreeSet<String> {
 }
 
 fn told(key: &BreachKey) -> String {
-    match key {
-        BreachKey::MaxDuration { group, person } => format!("{group}: {person} too long"),
-        BreachKey::MissingReason { group, person } => format!("{group}: {person} without reason"),
-        BreachKey::MissingRosterReason { group, roster } => format!("{group}: roster {roster} without reason"),
-        BreachKey::Domain { group, person } => format!("{group}: {person} of another domain"),
-        BreachKey::Exclusive { group, other, person } => format!("{person} in {group} and {other}"),
+    let BreachKey { rule, group, who } = key;
+    match rule {
+        BrokenRule::MaxDuration => format!("{group}: {who} too long"),
+        BrokenRule::RequireReason => format!("{group}: {who} without reason"),
+        BrokenRule::EmailDomains => format!("{group}: {who} of another domain"),
+        BrokenRule::ExclusiveWith(other) => format!("{who} in {group} and {other}"),
     }
 }
 
@@ -203,7 +203,7 @@ proptest! {
         let desired = parse(&sources).map_err(|e| TestCaseError::fail(format!("{text}\n{e}")))?;
         let found: BTreeSet<String> = breaches(&desired, instant(NOW)).map(|breach| told(&breach.key)).collect();
         prop_assert_eq!(&found, &brute_force(&groups, &rosters), "{}", text);
-        let exclusive = breaches(&desired, instant(NOW)).filter(|b| matches!(b.key, BreachKey::Exclusive { .. }));
+        let exclusive = breaches(&desired, instant(NOW)).filter(|b| matches!(b.key.rule, BrokenRule::ExclusiveWith(_)));
         let keys: Vec<BreachKey> = exclusive.map(|breach| breach.key).collect();
         prop_assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "{:?}", keys);
         prop_assert_eq!(check_rules(&desired, &sources, instant(NOW)).is_err(), !found.is_empty());

@@ -51,7 +51,7 @@ fn written(files: &Files) -> Desired {
     let mut text =
         String::from("version: 1\nsettings: {limits: {group_removals: 100%, total_removals: 100%}}\ngroups:\n");
     for (name, group) in GROUPS.iter().zip(files).filter_map(|(name, group)| Some((name, group.as_ref()?))) {
-        let mode = group.mode.name();
+        let mode = group.mode;
         text.push_str(&format!("  {name}:\n    mode: {mode}\n    allow_empty: true\n    members:"));
         text.push_str(if group.entries.is_empty() { " []\n" } else { "\n" });
         for (person, (term, by_id)) in &group.entries {
