@@ -87,7 +87,7 @@ impl<'a> Evidence<'a> {
         let leaves = |id: &MemberId| match operation {
             Operation::Post(_) => false,
             Operation::Put(_) => true,
-            Operation::Delete(member) => id == member,
+            Operation::Delete([member]) => id == member,
         };
         let destinations = moving(group).filter(leaves).filter_map(|id| self.destinations.get(&id)).flatten();
         let destinations: BTreeSet<&GroupRef> = destinations.filter(|other| other.id != group.id).collect();

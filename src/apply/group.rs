@@ -104,8 +104,8 @@ impl<'a> GroupRun<'a> {
         for operation in &self.plan.operations {
             match operation {
                 Operation::Post(_) => continue,
-                Operation::Delete(member) if self.run.evidence.leaves_first(self.plan.id, *member) => continue,
-                Operation::Delete(member) if self.ledger.is_open(*member) => self.delete(*member).await,
+                Operation::Delete([member]) if self.run.evidence.leaves_first(self.plan.id, *member) => continue,
+                Operation::Delete([member]) if self.ledger.is_open(*member) => self.delete(*member).await,
                 Operation::Delete(_) => {}
                 Operation::Put(_) => self.replace().await,
             }
@@ -188,7 +188,7 @@ impl<'a> GroupRun<'a> {
         if !self.may_delete(member) {
             return;
         }
-        match self.send_until_known(&Operation::Delete(member)).await {
+        match self.send_until_known(&Operation::Delete([member])).await {
             Ok(()) => {}
             // The API refuses to remove a member who is not in the group, or not in the account. The removal counts as
             // done once a reading shows it.
@@ -351,7 +351,7 @@ impl GroupRun<'_> {
         match operation {
             Operation::Post(members) => members.iter().all(|member| self.may_add(*member)),
             Operation::Put(members) => self.choose_members().iter().eq(members),
-            Operation::Delete(member) => self.may_delete(*member),
+            Operation::Delete([member]) => self.may_delete(*member),
         }
     }
 

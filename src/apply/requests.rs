@@ -71,7 +71,7 @@ impl GroupRun<'_> {
     fn shows(&self, operation: &Operation) -> bool {
         match operation {
             Operation::Post(members) | Operation::Put(members) => members.iter().all(|id| self.present.contains(id)),
-            Operation::Delete(member) => !self.present.contains(member),
+            Operation::Delete([member]) => !self.present.contains(member),
         }
     }
 
@@ -129,7 +129,7 @@ impl GroupRun<'_> {
                 client.add_members(&group, members, &|| is_recent() && members.iter().all(may_add)).await
             }
             Operation::Put(members) => client.replace_members(&group, members).await,
-            Operation::Delete(member) => {
+            Operation::Delete([member]) => {
                 let may_send = || is_recent() && self.allow_delete(*member).is_ok();
                 client.remove_member(&group, *member, &may_send).await
             }

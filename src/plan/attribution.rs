@@ -33,7 +33,6 @@ pub enum RecordedEffect {
     /// Replaces all members with these; `None` if the entry does not name them.
     Replaced(Option<Vec<MemberId>>),
     Removed(MemberId),
-    /// Changes the group in an unknown way.
     Unknown,
 }
 

@@ -38,7 +38,6 @@ struct Comparison<'p, 'a> {
 
 /// A person who belongs to a group now.
 struct Belonging<'d> {
-    /// The first entry that declares it.
     first: &'d DesiredMember,
     /// The entry that ends last: a person with several entries stays as long as one of them says so.
     lasting: &'d DesiredMember,
@@ -232,7 +231,7 @@ impl<'p> Comparison<'p, '_> {
         additions.chain(removals).collect()
     }
 
-    /// The latest ended entry of each person.
+    /// The entry of each person that has ended, the latest if there are several.
     fn ended(&self, group: &'p DesiredGroup) -> BTreeMap<MemberId, &'p DesiredMember> {
         let mut ended: BTreeMap<MemberId, &DesiredMember> = BTreeMap::new();
         for entry in group.members.iter().filter(|entry| entry.has_ended(self.inputs.time)) {

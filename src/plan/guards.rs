@@ -255,7 +255,6 @@ fn set_at(origin: &Option<Origin>, default: &str) -> String {
     origin.as_ref().map_or_else(|| default.to_owned(), |origin| format!(", set at {origin}"))
 }
 
-/// The pins of these groups.
 pub(super) fn pins<'n>(
     rules: &Desired,
     groups: impl Iterator<Item = &'n GroupName>,

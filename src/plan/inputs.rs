@@ -62,11 +62,11 @@ impl Policy {
         let added = existing.flat_map(|(_, group)| group.named.values().filter(|entries| entries.base.is_empty()));
         let entries = added.flat_map(|entries| &entries.head);
         let present = entries.filter(|entry| entry.until().is_none_or(|until| until > time));
-        let email = |person: &PersonRef| match person {
+        let emails = present.filter_map(|entry| match &entry.person {
             PersonRef::Email(email) => Some(email.clone()),
             PersonRef::Id(_) => None,
-        };
-        present.filter_map(|entry| email(&entry.person)).collect()
+        });
+        emails.collect()
     }
 
     /// The groups of the account that have to be read first.
@@ -77,7 +77,7 @@ impl Policy {
     }
 }
 
-/// Everything that the steps of planning read.
+/// Everything that the steps of planning read: the files, the account, the policy, the time, and what follows from them.
 pub(super) struct Inputs<'a> {
     pub desired: &'a Desired,
     pub current: &'a Observed,

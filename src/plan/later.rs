@@ -87,7 +87,6 @@ pub(super) fn look_ahead(inputs: &Inputs<'_>, asked: &Asked<'_>, plan: &mut Plan
     }));
 }
 
-/// What the change does to one membership.
 fn later(
     group: &GroupName,
     asked: &AskedGroup<'_>,

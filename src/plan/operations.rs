@@ -24,31 +24,15 @@ pub enum Operation {
     /// Replaces the whole set (`account-user-group-member-update`).
     Put(Vec<MemberId>),
     /// Removes one member (`account-user-group-member-delete`).
-    Delete(
-        #[serde(with = "list_of_one")]
-        #[schemars(with = "[MemberId; 1]")]
-        MemberId,
-    ),
+    Delete([MemberId; 1]),
 }
 
 impl Operation {
     pub fn members(&self) -> &[MemberId] {
         match self {
             Self::Post(members) | Self::Put(members) => members,
-            Self::Delete(member) => std::slice::from_ref(member),
+            Self::Delete(member) => member,
         }
-    }
-}
-
-mod list_of_one {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        [value].serialize(serializer)
-    }
-
-    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-        <[T; 1]>::deserialize(deserializer).map(|[value]| value)
     }
 }
 
@@ -89,12 +73,12 @@ pub(super) fn decide(groups: &mut [GroupPlan], due: bool) {
         if !early.is_empty() {
             operations.push(Operation::Post(early));
         }
-        operations.extend(first.iter().map(|id| Operation::Delete(*id)));
+        operations.extend(first.iter().map(|id| Operation::Delete([*id])));
         operations.extend(group.changes.iter().filter(waits).map(|change| Operation::Post(vec![change.member.id])));
         if replaces {
             operations.push(Operation::Put(group.target().into_iter().collect()));
         } else {
-            operations.extend(of(Action::Remove).map(Operation::Delete));
+            operations.extend(of(Action::Remove).map(|id| Operation::Delete([id])));
         }
         group.operations = operations;
     }

@@ -10,7 +10,6 @@ use crate::model::{
     DesiredMember, Email, Member, MemberId, Membership, Observed, PersonRef, PersonStatus, Status, UserId,
 };
 
-/// Entries by whom they name.
 type EntriesBy<'e, K> = BTreeMap<K, Vec<&'e DesiredMember>>;
 
 type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;

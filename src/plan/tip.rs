@@ -17,7 +17,6 @@ use super::{exclusive, operations, side_doors};
 use crate::model::typos::written;
 use crate::model::{Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Mode, Observed, Origin};
 
-/// A declared group with its name.
 type NamedGroup<'t> = (&'t GroupName, &'t DesiredGroup);
 
 /// The same group in the newest files: by its pin, else by its name.

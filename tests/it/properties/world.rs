@@ -155,6 +155,6 @@ pub fn carry_out(operation: &Operation, members: &mut BTreeSet<MemberId>) {
     match operation {
         Operation::Post(added) => members.extend(added),
         Operation::Put(all) => *members = all.iter().copied().collect(),
-        Operation::Delete(member) => drop(members.remove(member)),
+        Operation::Delete([member]) => drop(members.remove(member)),
     }
 }
