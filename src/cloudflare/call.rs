@@ -155,10 +155,6 @@ impl Client {
         });
     }
 
-    fn has_ended(&self, settles: bool) -> bool {
-        self.ends_at(settles).is_some_and(|end| end <= Instant::now())
-    }
-
     /// Resolves when no more requests may be sent.
     async fn ended(&self, settles: bool) {
         let mut stopped = self.shared.stopped.subscribe();
@@ -239,7 +235,7 @@ impl Client {
         let mut backoff = self.backoff();
         let mut attempts = Attempts::within(self.shared.max_wait);
         loop {
-            if self.has_ended(call.settles) {
+            if self.ends_at(call.settles).is_some_and(|end| end <= Instant::now()) {
                 let last = attempts.last.unwrap_or_else(|| call.stopped());
                 return Err(ApiError { retry_in: None, ..last });
             }
@@ -307,13 +303,9 @@ impl Client {
         attempts.made += 1;
         self.history().requests += 1;
         let began = Instant::now();
-        let reply = if call.settles {
-            tokio::select! {
-                reply = http::exchange(&self.shared.http, call) => reply,
-                () = self.ended(true) => Err(call.error(ApiErrorKind::TimedOut, Fate::Unknown)),
-            }
-        } else {
-            http::exchange(&self.shared.http, call).await
+        let reply = tokio::select! {
+            reply = http::exchange(&self.shared.http, call) => reply,
+            () = self.ended(true), if call.settles => Err(call.error(ApiErrorKind::TimedOut, Fate::Unknown)),
         };
         let credentials = &self.shared.credentials;
         let reply = reply.map(|answer| HttpAnswer {

@@ -50,15 +50,6 @@ pub struct Client {
     settles: bool,
 }
 
-/// The answer, or `None` if it was refused.
-fn allowed<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if error.is_refusal() => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 impl Client {
     /// A client that has not connected yet.
     ///
@@ -189,7 +180,7 @@ impl Client {
     ///
     /// Any [`ApiError`] except those that mean that there is no answer.
     pub async fn token_owner(&self) -> Result<Option<TokenOwner>, ApiError> {
-        let user = allowed(self.ask::<wire::User>(ApiOperation::ReadTokenOwner, &["user"]).await)?;
+        let user: Option<wire::User> = self.ask(ApiOperation::ReadTokenOwner, &["user"]).await?;
         Ok(user.and_then(|wire::User { id, email }| Some(TokenOwner { user_id: UserId::new(&id)?, email })))
     }
 
@@ -199,7 +190,7 @@ impl Client {
     ///
     /// Any [`ApiError`] except a refusal.
     pub async fn account_info(&self) -> Result<AccountInfo, ApiError> {
-        let account = allowed(self.ask::<Value>(ApiOperation::ReadAccount, &[]).await)?;
+        let account: Option<Value> = self.ask(ApiOperation::ReadAccount, &[]).await?;
         Ok(account.map(|account| wire::account_info(&account)).unwrap_or_default())
     }
 
@@ -261,8 +252,13 @@ impl Client {
         if fits { Ok(answer) } else { Err(wrong().with_detail(format!("its \"result\" is not {kind}"))) }
     }
 
-    async fn ask<T: DeserializeOwned>(&self, operation: ApiOperation, path: &[&str]) -> Result<T, ApiError> {
-        Ok(self.call::<Single<T>>(&self.question(operation, path, &[])).await?.result.result)
+    /// The answer, or `None` if it was refused.
+    async fn ask<T: DeserializeOwned>(&self, operation: ApiOperation, path: &[&str]) -> Result<Option<T>, ApiError> {
+        match self.call::<Single<T>>(&self.question(operation, path, &[])).await {
+            Ok(answer) => Ok(Some(answer.result.result)),
+            Err(error) if error.is_refusal() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the credentials are a user's API key.

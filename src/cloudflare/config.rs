@@ -73,9 +73,11 @@ impl BaseUrl {
             url::ParseError::RelativeUrlWithoutBase => BaseUrlError::Scheme,
             error => BaseUrlError::Syntax(error),
         })?;
+        let base = Self(url);
+        let url = &base.0;
         match url.scheme() {
             "https" => {}
-            "http" if is_loopback(&url) => {}
+            "http" if base.is_loopback() => {}
             "http" => return Err(BaseUrlError::Insecure),
             _ => return Err(BaseUrlError::Scheme),
         }
@@ -93,7 +95,7 @@ impl BaseUrl {
         if is_cloudflare && url.path().trim_end_matches('/') != "/client/v4" {
             return Err(BaseUrlError::Path);
         }
-        Ok(Self(url))
+        Ok(base)
     }
 
     /// Whether the URL is on this machine and without TLS.
@@ -102,7 +104,12 @@ impl BaseUrl {
     }
 
     pub(super) fn is_loopback(&self) -> bool {
-        is_loopback(&self.0)
+        match self.0.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
     }
 
     pub(super) fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
@@ -112,15 +119,6 @@ impl BaseUrl {
             path.pop_if_empty().extend(segments);
         }
         url
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! One HTTP exchange: sends a request and reads an answer of limited size, with the headers that count. Their values are
 //! not trusted.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
 use std::time::Duration;
@@ -177,16 +178,13 @@ fn date(text: &str) -> Option<Timestamp> {
 
 /// The allowances of `Ratelimit`, with the quotas of `Ratelimit-Policy`.
 fn structured_allowances(headers: &HeaderMap) -> Vec<RateAllowance> {
-    let quotas: Vec<HeaderItem> = items(headers, &HeaderName::from_static("ratelimit-policy"));
-    items(headers, &HeaderName::from_static("ratelimit"))
-        .into_iter()
-        .filter_map(|item| {
-            let reset = Duration::from_secs(item.parameter("t")?);
-            let remaining = item.parameter("r")?;
-            let quota = quotas.iter().find(|policy| policy.name == item.name).and_then(|policy| policy.parameter("q"));
-            (reset <= LONGEST).then_some(RateAllowance { policy: item.name, remaining, reset, quota })
-        })
-        .collect()
+    let quotas = items(headers, "ratelimit-policy");
+    let allowance = |(policy, figures): (&str, BTreeMap<String, u64>)| {
+        let (remaining, reset) = (*figures.get("r")?, Duration::from_secs(*figures.get("t")?));
+        let quota = quotas.iter().find(|(name, _)| *name == policy).and_then(|(_, figures)| figures.get("q").copied());
+        (reset <= LONGEST).then(|| RateAllowance { policy: policy.to_owned(), remaining, reset, quota })
+    };
+    items(headers, "ratelimit").into_iter().filter_map(allowance).collect()
 }
 
 /// The wait that `Retry-After` requests: seconds, or a date relative to the answer's `Date`.
@@ -201,33 +199,19 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(LONGEST))
 }
 
-/// An item of a structured list: a name with parameters.
-struct HeaderItem {
-    name: String,
-    parameters: Vec<(String, u64)>,
-}
-
-impl HeaderItem {
-    fn parse(text: &str) -> Self {
+/// The items of a structured list: each has a name, and parameters of which those that are numbers count.
+fn items<'h>(headers: &'h HeaderMap, name: &str) -> Vec<(&'h str, BTreeMap<String, u64>)> {
+    let parameter = |part: &str| {
+        let (key, value) = part.split_once('=')?;
+        Some((key.trim().to_ascii_lowercase(), value.trim().parse().ok()?))
+    };
+    let item = |text: &'h str| {
         let mut parts = split_unquoted(text, ';').into_iter();
-        let name = parts.next().unwrap_or_default().trim_matches('"').to_owned();
-        let parameters = parts
-            .filter_map(|part| {
-                let (key, value) = part.split_once('=')?;
-                Some((key.trim().to_ascii_lowercase(), value.trim().parse().ok()?))
-            })
-            .collect();
-        Self { name, parameters }
-    }
-
-    fn parameter(&self, key: &str) -> Option<u64> {
-        self.parameters.iter().find(|(name, _)| name == key).map(|(_, value)| *value)
-    }
-}
-
-fn items(headers: &HeaderMap, name: &HeaderName) -> Vec<HeaderItem> {
+        let name = parts.next().unwrap_or_default().trim_matches('"');
+        (name, parts.filter_map(parameter).collect())
+    };
     let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| split_unquoted(line, ',')).take(MOST_POLICIES).map(HeaderItem::parse).collect()
+    lines.flat_map(|line| split_unquoted(line, ',')).take(MOST_POLICIES).map(item).collect()
 }
 
 /// The trimmed parts between separators outside quotes.

@@ -76,7 +76,9 @@ impl<'a, T: ListRow> Listing<'a, T> {
     pub(super) async fn read(&self) -> Result<(BTreeMap<T::Id, T>, Instant), ApiError> {
         let mut backoff = self.client.backoff();
         let mut was_empty = false;
-        for reads in 1.. {
+        let mut reads = 0;
+        loop {
+            reads += 1;
             let error = match self.read_once().await {
                 Ok((pages, _)) if pages.rows.is_empty() && !pages.counted && !was_empty => {
                     was_empty = true;
@@ -99,8 +101,6 @@ impl<'a, T: ListRow> Listing<'a, T> {
             let why = WaitReason::Failed(error.kind);
             self.client.pause(&self.call, &error, why, Some(backoff.next())).await;
         }
-        // The loop ends only by returning.
-        Err(self.contradiction("it was never read".to_owned()))
     }
 
     async fn read_once(&self) -> Result<(Pages<T>, Instant), ApiError> {
@@ -141,11 +141,9 @@ impl<'a, T: ListRow> Listing<'a, T> {
     }
 
     async fn read_to_the_end(&self, pages: &mut Pages<T>) -> Result<(), ApiError> {
-        let mut more = !pages.rows.is_empty();
-        for number in 2.. {
-            if !more {
-                break;
-            }
+        let (mut number, mut more) = (1, !pages.rows.is_empty());
+        while more {
+            number += 1;
             if number > MOST_PAGES_UNCOUNTED {
                 let why = format!("it does not end after {MOST_PAGES_UNCOUNTED} pages");
                 // Reading it again cannot help.

@@ -2,7 +2,6 @@
 
 mod limiter;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -92,16 +91,17 @@ pub(super) struct Ticket<'a> {
 
 impl Ticket<'_> {
     pub(super) fn answered(mut self, allowances: &[RateAllowance]) {
-        if let Some(stamp) = self.stamp.take() {
-            self.pacer.limiter().answered(Instant::now().into_std(), stamp, allowances);
-            self.pacer.changed.notify_waiters();
-        }
+        self.settle(|limiter, stamp| limiter.answered(Instant::now().into_std(), stamp, allowances));
     }
 
     /// The request was refused because of the rate limit.
     pub(super) fn refused(mut self, retry_after: Option<Duration>, allowances: &[RateAllowance]) {
+        self.settle(|limiter, stamp| limiter.refused(Instant::now().into_std(), stamp, retry_after, allowances));
+    }
+
+    fn settle(&mut self, record: impl FnOnce(&mut Limiter, Stamp)) {
         if let Some(stamp) = self.stamp.take() {
-            self.pacer.limiter().refused(Instant::now().into_std(), stamp, retry_after, allowances);
+            record(&mut self.pacer.limiter(), stamp);
             self.pacer.changed.notify_waiters();
         }
     }
@@ -109,10 +109,7 @@ impl Ticket<'_> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        if self.stamp.take().is_some() {
-            self.pacer.limiter().lost();
-            self.pacer.changed.notify_waiters();
-        }
+        self.settle(|limiter, _| limiter.lost());
     }
 }
 
@@ -162,11 +159,11 @@ impl fmt::Display for WaitReason {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Waits(BTreeMap<u64, Wait>);
+pub struct Waits(Vec<Wait>);
 
 impl Waits {
     pub fn longest(&self) -> Option<Wait> {
-        self.0.values().max_by_key(|wait| wait.until).copied()
+        self.0.iter().max_by_key(|wait| wait.until).copied()
     }
 }
 
@@ -184,12 +181,8 @@ impl Notices {
 
     /// Announces a wait until the returned value is dropped.
     pub(super) fn announce(&self, wait: Wait) -> AnnouncedWait {
-        let mut key = 0;
-        self.0.send_modify(|Waits(waits)| {
-            key = waits.last_key_value().map_or(0, |(last, _)| last + 1);
-            waits.insert(key, wait);
-        });
-        AnnouncedWait { notices: self.clone(), key }
+        self.0.send_modify(|Waits(waits)| waits.push(wait));
+        AnnouncedWait { notices: self.clone(), wait }
     }
 }
 
@@ -197,13 +190,15 @@ impl Notices {
 #[derive(Debug)]
 pub(super) struct AnnouncedWait {
     notices: Notices,
-    key: u64,
+    wait: Wait,
 }
 
 impl Drop for AnnouncedWait {
     fn drop(&mut self) {
         self.notices.0.send_modify(|Waits(waits)| {
-            waits.remove(&self.key);
+            if let Some(place) = waits.iter().position(|wait| *wait == self.wait) {
+                waits.remove(place);
+            }
         });
     }
 }

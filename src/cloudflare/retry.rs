@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::call::Call;
 use super::client::Client;
-use super::error::{ApiError, ApiErrorKind, Fate};
+use super::error::{ApiError, ApiErrorKind};
 use super::pacer::WaitReason;
 use super::wire::ApiOperation;
 
@@ -65,10 +65,8 @@ impl Client {
                 let since = self.history().unreachable_since.unwrap_or(now);
                 Some((WaitReason::Failed(failure.kind), Some(since + UNREACHABLE)))
             }
-            ApiErrorKind::RateLimited => {
-                let allowed = reads || failure.fate == Fate::NotSent;
-                allowed.then_some((WaitReason::RateLimit, None))
-            }
+            // The API did not carry it out, even if it changes something.
+            ApiErrorKind::RateLimited => Some((WaitReason::RateLimit, None)),
             ApiErrorKind::Interrupted | ApiErrorKind::TimedOut | ApiErrorKind::ServerFault => again(reads),
             ApiErrorKind::Malformed => {
                 attempts.malformed += 1;
@@ -159,6 +157,7 @@ impl Attempts {
 #[cfg(test)]
 mod tests {
     use super::super::config::{BaseUrl, ClientConfig, Credentials};
+    use super::super::error::Fate;
     use super::*;
 
     fn client() -> Client {
