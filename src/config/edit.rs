@@ -11,7 +11,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -32,8 +32,8 @@ use super::rules::{Breach, BreachKey, BrokenRule, breaches};
 use crate::model::{Desired, Mode, Origin, PersonRef, RunStatus};
 use layout::FileLayout;
 use lists::{List, Lists};
-use rename::{misplaced, sorting};
-use step::{EditAction, EditStep, is_sorted};
+use rename::sorting;
+use step::{EditStep, is_sorted};
 
 #[derive(Clone, Debug)]
 pub enum EditRequest {
@@ -164,7 +164,7 @@ pub fn edit(sources: &[Source], request: &EditRequest, now: Timestamp, spell: Sp
         match write(sources, &draft.steps, &context) {
             Ok((texts, declared)) => {
                 let after = Lists::new(&declared);
-                changes = draft.steps.iter().flat_map(|step| changes_of(step, &after)).collect();
+                changes = draft.steps.iter().flat_map(|step| step.changes(&after)).collect();
                 new = texts;
             }
             Err(problems) => draft.refusals.extend(problems),
@@ -232,13 +232,10 @@ impl<'d> EditContext<'d> {
     }
 
     fn named(&self, names: &[ListName]) -> Result<Vec<&'d List<'d>>, EditError> {
-        let mut named: Vec<&List<'_>> = Vec::with_capacity(names.len());
-        for name in names {
-            let list = self.lists.find(name).ok_or_else(|| self.unknown_list(name))?;
-            if !named.iter().any(|other| other.index == list.index) {
-                named.push(list);
-            }
-        }
+        let find = |name| self.lists.find(name).ok_or_else(|| self.unknown_list(name));
+        let mut named: Vec<&List<'_>> = names.iter().map(find).collect::<Result<_, _>>()?;
+        let mut seen = BTreeSet::new();
+        named.retain(|list| seen.insert(list.index));
         Ok(named)
     }
 
@@ -322,11 +319,11 @@ fn write(sources: &[Source], steps: &[EditStep<'_>], context: &EditContext<'_>) 
         trees.push(tree);
     }
     if !odd.is_empty() {
-        return Err(odd.into_iter().map(by_hand).collect());
+        return Err(odd.into_iter().map(EditStep::by_hand).collect());
     }
     let files = Files::new(&after, trees.into_iter()).map_err(|problems| {
         let first = problems.iter().next().map(|problem| problem.message.clone()).unwrap_or_default();
-        let refused = steps.iter().map(by_hand);
+        let refused = steps.iter().map(EditStep::by_hand);
         let refused = refused.map(|problem| Problem { message: format!("{}: {first}", problem.message), ..problem });
         refused.collect::<Vec<_>>()
     })?;
@@ -384,22 +381,6 @@ fn edited<'p, 'd>(
     patch::apply(text, patches).ok_or_else(|| steps.to_vec())
 }
 
-/// The refusal of a step that could not be written or proven.
-fn by_hand(step: &EditStep<'_>) -> Problem {
-    let EditStep { list, entry, action, .. } = step;
-    let origin = entry.map_or_else(|| list.key.clone(), |entry| list.origin(entry.at));
-    let message = format!("the list of {} is written in a way that convoke cannot edit safely", list.name);
-    let who = subject(step).unwrap_or_default();
-    let help = match action {
-        EditAction::Insert(_) => format!("add {who} to this list by hand"),
-        EditAction::Remove => format!("remove {who} from this list by hand"),
-        EditAction::Replace(_) | EditAction::Change(_) => format!("change the entry of {who} by hand"),
-        EditAction::Rename { .. } => format!("write {who} there by hand"),
-        EditAction::Sort(_) => "sort this list by hand".to_owned(),
-    };
-    Problem::at(&origin, message).help(help)
-}
-
 /// The breaches of rules that the edit would add. Their place is that of the rule, because the entry has no line yet.
 fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
     // One person can break a rule several times: with an own entry, and through rosters.
@@ -444,36 +425,4 @@ fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
         Some(Problem::at(origin, message).help(help))
     })
     .collect()
-}
-
-/// The changes that a step makes. Their lines are those of the entries in the edited files, unless they are removed.
-fn changes_of(step: &EditStep<'_>, after: &Lists<'_>) -> Vec<ListChange> {
-    let EditStep { list, entry, action, .. } = step;
-    if let (EditAction::Remove, Some(entry)) = (action, entry) {
-        let uses = entry.roster().map(|name| ListName::Roster(name.into()));
-        let (person, origin) = (entry.person().map(ToString::to_string), list.origin(entry.at));
-        return vec![ListChange { action: ListAction::Remove, person, uses, list: list.name.clone(), origin }];
-    }
-    let people: Vec<String> = match action {
-        EditAction::Sort(_) => misplaced(list.entries).into_iter().map(|(entry, _)| entry.who.to_string()).collect(),
-        _ => subject(step).into_iter().collect(),
-    };
-    let change = |person: String| {
-        let found = after.find(&list.name)?;
-        let entry = found.entries.iter().find(|entry| entry.who.to_string().eq_ignore_ascii_case(&person))?;
-        let (list, origin) = (list.name.clone(), found.origin(entry.at));
-        let action = if matches!(action, EditAction::Insert(_)) { ListAction::Add } else { ListAction::Change };
-        Some(ListChange { action, person: Some(person), uses: None, list, origin })
-    };
-    people.into_iter().filter_map(change).collect()
-}
-
-/// Whom or what a step concerns, as the entry names them.
-fn subject(step: &EditStep<'_>) -> Option<String> {
-    match &step.action {
-        EditAction::Insert(new) | EditAction::Replace(new) => Some(new.person.to_string()),
-        EditAction::Rename { person, .. } => Some(person.to_string()),
-        EditAction::Remove | EditAction::Change(_) => step.entry.map(|entry| entry.who.to_string()),
-        EditAction::Sort(_) => None,
-    }
 }

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
-use super::lists::{Found, List, ListName};
+use super::lists::{Found, List, ListName, Lists};
+use super::rename::misplaced;
+use super::{ListAction, ListChange};
 use crate::config::entry::Entry;
 use crate::config::node::{Node, Value};
+use crate::config::problem::Problem;
 use crate::model::{Email, Period, PersonRef, Window, WrittenTime, whole_second};
 
 /// A time in a request: a time as in the files, or a duration from now.
@@ -89,6 +92,56 @@ pub(super) struct EditStep<'d> {
 impl<'d> EditStep<'d> {
     pub const fn of(found: &Found<'d>, action: EditAction) -> Self {
         Self { list: found.list, index: found.index, entry: Some(found.entry), action }
+    }
+
+    /// The refusal of a step that could not be written or proven.
+    pub fn by_hand(&self) -> Problem {
+        let Self { list, entry, action, .. } = self;
+        let origin = entry.map_or_else(|| list.key.clone(), |entry| list.origin(entry.at));
+        let message = format!("the list of {} is written in a way that convoke cannot edit safely", list.name);
+        let who = self.subject().unwrap_or_default();
+        let help = match action {
+            EditAction::Insert(_) => format!("add {who} to this list by hand"),
+            EditAction::Remove => format!("remove {who} from this list by hand"),
+            EditAction::Replace(_) | EditAction::Change(_) => format!("change the entry of {who} by hand"),
+            EditAction::Rename { .. } => format!("write {who} there by hand"),
+            EditAction::Sort(_) => "sort this list by hand".to_owned(),
+        };
+        Problem::at(&origin, message).help(help)
+    }
+
+    /// The changes that a step makes. Their lines are those of the entries in the edited files, unless they are removed.
+    pub fn changes(&self, after: &Lists<'_>) -> Vec<ListChange> {
+        let Self { list, entry, action, .. } = self;
+        if let (EditAction::Remove, Some(entry)) = (action, entry) {
+            let uses = entry.roster().map(|name| ListName::Roster(name.into()));
+            let (person, origin) = (entry.person().map(ToString::to_string), list.origin(entry.at));
+            return vec![ListChange { action: ListAction::Remove, person, uses, list: list.name.clone(), origin }];
+        }
+        let people: Vec<String> = match action {
+            EditAction::Sort(_) => {
+                misplaced(list.entries).into_iter().map(|(entry, _)| entry.who.to_string()).collect()
+            }
+            _ => self.subject().into_iter().collect(),
+        };
+        let change = |person: String| {
+            let found = after.find(&list.name)?;
+            let entry = found.entries.iter().find(|entry| entry.who.to_string().eq_ignore_ascii_case(&person))?;
+            let (list, origin) = (list.name.clone(), found.origin(entry.at));
+            let action = if matches!(action, EditAction::Insert(_)) { ListAction::Add } else { ListAction::Change };
+            Some(ListChange { action, person: Some(person), uses: None, list, origin })
+        };
+        people.into_iter().filter_map(change).collect()
+    }
+
+    /// Whom or what a step concerns, as the entry names them.
+    fn subject(&self) -> Option<String> {
+        match &self.action {
+            EditAction::Insert(new) | EditAction::Replace(new) => Some(new.person.to_string()),
+            EditAction::Rename { person, .. } => Some(person.to_string()),
+            EditAction::Remove | EditAction::Change(_) => self.entry.map(|entry| entry.who.to_string()),
+            EditAction::Sort(_) => None,
+        }
     }
 }
 
