@@ -6,8 +6,9 @@ use similar::{ChangeTag, TextDiff};
 
 use super::escape::clean;
 use super::text::{ADD, DIM, REMOVE, TITLE, paint};
+use super::words;
 use crate::config::{Edited, ListAction, ListChange, Uncompared};
-use crate::model::{Origin, PersonRef};
+use crate::model::PersonRef;
 
 /// The number of unchanged lines around a changed one.
 const CONTEXT: usize = 3;
@@ -47,10 +48,10 @@ pub fn summary(edited: &Edited) -> String {
         };
         let used = uses.as_ref().map(ToString::to_string);
         let (entry, list) = (person.iter().chain(&used).map(|entry| clean(entry)), clean(&list.to_string()));
-        let _ = writeln!(text, "{verb} {} {preposition} {list} ({})", entry.collect::<String>(), place(origin));
+        let _ = writeln!(text, "{verb} {} {preposition} {list} ({})", entry.collect::<String>(), words::origin(origin));
     }
     for unchanged in &edited.unchanged {
-        let _ = writeln!(text, "unchanged: {} ({})", clean(&unchanged.message), place(&unchanged.origin));
+        let _ = writeln!(text, "unchanged: {} ({})", clean(&unchanged.message), words::origin(&unchanged.origin));
     }
     if let Some(kept) = edited.kept.filter(|kept| *kept > 0) {
         let entries = if kept == 1 { "entry" } else { "entries" };
@@ -70,11 +71,7 @@ pub fn uncompared(uncompared: &[Uncompared]) -> Option<String> {
         "these entries name people {kind} cannot be compared with them; check that none of them is the same person:"
     );
     for Uncompared { person, origin } in uncompared {
-        let _ = write!(text, "\n  {} {}", place(origin), clean(&person.to_string()));
+        let _ = write!(text, "\n  {} {}", words::origin(origin), clean(&person.to_string()));
     }
     Some(text)
-}
-
-fn place(origin: &Origin) -> String {
-    clean(&origin.to_string())
 }

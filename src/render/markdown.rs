@@ -148,7 +148,6 @@ fn commands(text: &str, lines: &[String]) -> String {
     format!("\n{text}\n\n{fence}sh\n{}\n{fence}\n", lines.join("\n"))
 }
 
-/// The sections, each as a titled list.
 fn blocks<'a>(
     sections: impl Iterator<Item = &'a Section>,
     rank: Rank,

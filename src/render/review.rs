@@ -78,7 +78,6 @@ fn record(
     ]
 }
 
-/// Nothing if the value is unknown.
 fn text(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }

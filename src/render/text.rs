@@ -95,7 +95,6 @@ pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     page.finish()
 }
 
-/// A change with its mark, in columns.
 struct ChangeLine<'a> {
     style: Style,
     mark: String,
@@ -285,7 +284,6 @@ impl Terminal {
         }
     }
 
-    /// What a reader can do next.
     fn offer(&mut self, title: &str, commands: &[String]) {
         self.line("");
         self.line(title);
@@ -392,7 +390,6 @@ pub(super) fn report_summary(report: &Report) -> Vec<String> {
     lines
 }
 
-/// What to do about the rest.
 fn rest(report: &Report) -> &'static str {
     if report.interrupted {
         return "Run `convoke apply` again, and resolve the problems above if they remain.";

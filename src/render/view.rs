@@ -16,7 +16,6 @@ pub struct View<'a> {
     pub applying: bool,
 }
 
-/// The command line that applies a plan.
 #[derive(Clone, Debug)]
 pub struct Invocation {
     pub words: String,

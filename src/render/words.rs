@@ -67,7 +67,6 @@ pub fn unmade(unmade: &UnmadeChange, place: Option<String>) -> String {
 
 /// What a stale plan would have changed in a group, and what is there now.
 pub fn stale(group: &StaleGroup) -> Vec<String> {
-    /// The maximum number of changes to name.
     const NAMED: usize = 20;
     let planned = first(group.expected.iter().map(planned).collect(), NAMED);
     let mut rows: Vec<String> = Vec::new();
