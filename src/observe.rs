@@ -25,7 +25,12 @@ pub async fn read(
     time: Timestamp,
     newcomers: &BTreeSet<Email>,
 ) -> Result<(Observed, Plan), ApiError> {
-    let mut search = client.member_search();
+    let declared = desired.groups.values().flat_map(|group| &group.members).filter_map(|member| match &member.person {
+        PersonRef::Email(email) => Some(email.clone()),
+        PersonRef::Id(_) => None,
+    });
+    let sample = if newcomers.is_empty() { BTreeSet::new() } else { declared.collect() };
+    let mut search = client.member_search(sample);
     let groups = async {
         let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
         let wanted = policy.first_groups(desired, &current);
@@ -73,7 +78,7 @@ pub async fn resolve(
     accept_self: bool,
     make: impl Fn(&Observed) -> Plan,
 ) -> Result<Plan, ApiError> {
-    resolve_by(&mut client.member_search(), client, current, accept_self, make).await
+    resolve_by(&mut client.member_search(BTreeSet::new()), client, current, accept_self, make).await
 }
 
 async fn resolve_by(
@@ -164,7 +169,7 @@ pub async fn look_up(client: &Client, current: &mut Observed, person: &PersonRef
         PersonRef::Email(email) => needs.people.extend([email.clone()]),
         PersonRef::Id(_) => needs.everybody = true,
     }
-    look_for(&mut client.member_search(), client, current, needs).await
+    look_for(&mut client.member_search(BTreeSet::new()), client, current, needs).await
 }
 
 /// Reads all members of the account, unless that was done.

@@ -20,8 +20,8 @@ use super::retry::Retry;
 use super::search::MemberSearch;
 use super::wire::{self, ApiOperation, AuditEntry, RawAnswer};
 use crate::model::{
-    AccountId, AccountInfo, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, ScimGroup, TokenOwner,
-    UserId,
+    AccountId, AccountInfo, Email, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, ScimGroup,
+    TokenOwner, UserId,
 };
 
 /// The maximum page size for groups and for members of a group.
@@ -121,11 +121,12 @@ impl Client {
     ///
     /// Any [`ApiError`]; `Incomplete` if every reading of the list contradicts itself.
     pub async fn account_members(&self) -> Result<BTreeMap<MemberId, Person>, ApiError> {
-        Ok(self.member_search().find(&BTreeSet::new(), true).await?.0)
+        Ok(self.member_search(BTreeSet::new()).find(&BTreeSet::new(), true).await?.0)
     }
 
-    pub fn member_search(&self) -> MemberSearch {
-        MemberSearch::new(self.clone())
+    /// A search for members by address. A sample of addresses that are probably among theirs makes it faster.
+    pub fn member_search(&self, sample: BTreeSet<Email>) -> MemberSearch {
+        MemberSearch::new(self.clone(), sample)
     }
 
     pub(super) fn account_listing(&self) -> Listing<'_, wire::AccountMember> {

@@ -27,10 +27,16 @@ fn local_part(address: &str) -> &str {
     address.split_once('@').map_or(address, |(local, _)| local)
 }
 
+/// So many sampled addresses show better where an address stands than the letters do.
+const ENOUGH: usize = 5;
+
 /// A search among the account's members. It keeps the pages that it has read.
 #[derive(Debug)]
 pub struct MemberSearch {
     client: Client,
+    /// Addresses that are probably among those of the members. They show where in the list an address stands; they
+    /// decide nothing else.
+    sample: BTreeSet<Email>,
     pages: Option<Pages<AccountMember>>,
     read: BTreeMap<u64, PageRows>,
     round: u32,
@@ -59,8 +65,8 @@ enum Step {
 }
 
 impl MemberSearch {
-    pub(super) const fn new(client: Client) -> Self {
-        Self { client, pages: None, read: BTreeMap::new(), round: 0, unusable: false }
+    pub(super) const fn new(client: Client, sample: BTreeSet<Email>) -> Self {
+        Self { client, sample, pages: None, read: BTreeMap::new(), round: 0, unusable: false }
     }
 
     /// All members with these addresses, and whether these are all members of the account. They are if `everybody` is
@@ -166,13 +172,10 @@ impl MemberSearch {
             return if self.unusable { Step::Everything } else { Step::Read(BTreeSet::from([1])) };
         };
         let count = pages.count().unwrap_or_default();
-        let probes = u64::from(count.max(1).next_power_of_two().ilog2());
-        let cost = (wanted.len() as u64).saturating_mul(probes).saturating_add(2);
-        if cost.saturating_mul(2) > count {
+        // The first page, the last one, and a bisection of the others for each address.
+        let bound = (wanted.len() as u64).saturating_mul(bisections(count.saturating_sub(2))).saturating_add(2);
+        if bound.saturating_mul(2) > count {
             return Step::Everything;
-        }
-        if !self.read.contains_key(&count) {
-            return Step::Read(BTreeSet::from([count, count.div_ceil(2)]));
         }
         let capitals = self.rows_read().any(|(email, _)| email.as_str() != email.folded());
         let orders: Vec<Order> = ORDERS.into_iter().filter(|order| self.fits(*order)).collect();
@@ -180,7 +183,7 @@ impl MemberSearch {
         if orders.is_empty() || (capitals && BYTE_ORDERS.iter().any(|order| self.fits(*order))) {
             return Step::Everything;
         }
-        match self.probes(wanted, &orders) {
+        match self.probes(wanted, &orders, count, bound) {
             Step::Read(numbers) if 2 * (self.read.len() + numbers.len()) as u64 > count => Step::Everything,
             step => step,
         }
@@ -194,31 +197,40 @@ impl MemberSearch {
         self.rows_read().map(|(email, _)| order(email)).is_sorted()
     }
 
-    /// The next pages to read for these addresses in any of these orders.
-    fn probes(&self, wanted: &BTreeSet<Email>, orders: &[Order]) -> Step {
-        let (mut probes, mut borders) = (BTreeSet::new(), BTreeSet::new());
-        let scale = Scale::of(self.rows_read().map(|(email, _)| email).chain(wanted).map(Email::folded));
+    /// The next pages to read for these addresses in any of these orders, if `bound` pages are to be enough.
+    fn probes(&self, wanted: &BTreeSet<Email>, orders: &[Order], count: u64, bound: u64) -> Step {
+        let (mut gaps, mut borders) = (BTreeMap::new(), BTreeSet::new());
+        let mut probes: BTreeSet<u64> = [count].into_iter().filter(|last| !self.read.contains_key(last)).collect();
+        let after_all = count + u64::from(probes.is_empty());
         for email in wanted {
-            let known = probes.len();
+            let mut is_open = false;
             for order in orders {
                 let key = order(email);
                 // Around the first row with the key, and around the first row after it.
-                let around = [self.around(*order, |row| row < key), self.around(*order, |row| row <= key)];
+                let around = [|row: &str, key: &str| row < key, |row: &str, key: &str| row <= key]
+                    .map(|is_before| self.around(*order, after_all, |row| is_before(row, key)));
                 for (lower, upper) in around.into_iter().filter(|(lower, upper)| *upper > lower + 1) {
-                    probes.insert(self.probe(lower, upper, *order, key, &scale));
+                    gaps.entry((lower, upper, email)).or_insert(*order);
+                    is_open = true;
                 }
                 let [(first, _), (_, last)] = around;
-                if probes.len() == known {
-                    let pages = first.max(1)..=last;
-                    probes.extend(pages.clone().filter(|number| *number < last && !self.read.contains_key(number)));
-                    borders.extend(
-                        pages.filter_map(|number| self.unconfirmed(number, number + 1).filter(|_| number < last)),
-                    );
+                if !is_open {
+                    let pages = first.max(1)..last;
+                    let unread = || pages.clone().filter(|number| !self.read.contains_key(number));
+                    is_open = unread().next().is_some();
+                    probes.extend(unread());
+                    borders.extend(pages.filter_map(|number| self.unconfirmed(number, number + 1)));
                 }
             }
-            if probes.len() == known && self.rows_read().all(|(row, _)| row != email) {
+            if !is_open && self.rows_read().all(|(row, _)| row != email) {
                 return Step::Everything;
             }
+        }
+        let needed: u64 = gaps.keys().map(|(lower, upper, _)| bisections(upper - lower - 1)).sum();
+        let mut spare = bound.saturating_sub((self.read.len() + probes.len()) as u64 + needed);
+        let scale = Scale::of(self.rows_read().map(|(email, _)| email).chain(wanted).map(Email::folded));
+        for ((lower, upper, email), order) in gaps {
+            probes.extend(self.probes_between(lower, upper, order, order(email), &scale, std::mem::take(&mut spare)));
         }
         // Between two readings a row can move over the border of two pages. One page must be the same before and after
         // the other was read.
@@ -231,7 +243,7 @@ impl MemberSearch {
 
     /// The last page that was read and begins before a place in the order, and the first one that ends behind it. They
     /// are the same page if it has rows of both sides.
-    fn around(&self, order: Order, is_before: impl Fn(&str) -> bool) -> (u64, u64) {
+    fn around(&self, order: Order, after_all: u64, is_before: impl Fn(&str) -> bool) -> (u64, u64) {
         let begins = |(number, page): (&u64, &PageRows)| {
             page.rows.first().is_some_and(|(row, _)| is_before(order(row))).then_some(*number)
         };
@@ -239,7 +251,6 @@ impl MemberSearch {
             page.rows.last().is_some_and(|(row, _)| !is_before(order(row))).then_some(*number)
         };
         let lower = self.read.iter().rev().find_map(begins).unwrap_or_default();
-        let after_all = self.read.last_key_value().map_or(1, |(last, _)| last + 1);
         (lower, self.read.iter().find_map(ends).unwrap_or(after_all))
     }
 
@@ -250,27 +261,72 @@ impl MemberSearch {
         (!confirmed).then_some(if before.last <= after.last { lower } else { upper })
     }
 
-    /// The page between two others where a key should be, but never so far from the middle that the search could take
-    /// more requests than bisection.
-    fn probe(&self, lower: u64, upper: u64, order: Order, key: &str, scale: &Scale) -> u64 {
-        let row = |number: u64, last: bool| {
-            let rows = self.read.get(&number).map(|page| page.rows.as_slice()).unwrap_or_default();
-            if last { rows.last() } else { rows.first() }.map_or("", |(email, _)| order(email))
+    fn probes_between(
+        &self,
+        lower: u64,
+        upper: u64,
+        order: Order,
+        key: &str,
+        scale: &Scale,
+        spare: u64,
+    ) -> BTreeSet<u64> {
+        let below = self.read.get(&lower).and_then(|page| page.rows.last()).map(|(email, _)| order(email));
+        let above = self.read.get(&upper).and_then(|page| page.rows.first()).map(|(email, _)| order(email));
+        if below == Some(key) {
+            return BTreeSet::from([lower + 1]);
+        }
+        if above == Some(key) {
+            return BTreeSet::from([upper - 1]);
+        }
+        let is_between = |key: &&str| below.is_none_or(|below| below < *key) && above.is_none_or(|above| *key < above);
+        let sample = || self.sample.iter().map(order).filter(is_between);
+        let (sampled, before) = (sample().count(), sample().filter(|sampled| *sampled < key).count());
+        let share = match (below, above) {
+            _ if sampled >= ENOUGH => Some((before as f64 + 0.5) / (sampled as f64 + 1.0)),
+            (Some(below), Some(above)) => Some(scale.share(below, above, key)),
+            _ => None,
         };
-        let (below, above) = (row(lower, true), row(upper, false));
-        if below == key {
-            return lower + 1;
-        }
-        if above == key {
-            return upper - 1;
-        }
-        let between = upper - lower - 1;
-        let reach = (between + 1).next_power_of_two() / 2;
-        let share = scale.share(below, above, key);
+        // The sample has those of the last page too, as long as that page is not read.
+        let between = upper - lower - u64::from(above.is_some());
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a number of pages")]
-        let guess = lower + 1 + (share * between as f64) as u64;
-        guess.clamp(upper.saturating_sub(reach).max(lower + 1), (lower + reach).min(upper - 1))
+        let guess = share.map(|share| lower + 1 + (share * between as f64) as u64);
+        spread(lower, upper, guess, spare)
     }
+}
+
+/// The most pages that a bisection reads to find one of so many.
+const fn bisections(pages: u64) -> u64 {
+    (u64::BITS - pages.leading_zeros()) as u64
+}
+
+/// The pages to read at once between two others, to find an address that should be on the page `guess`.
+///
+/// A bisection reads one page after another, [`bisections`] at most. This reads `spare` pages more and those nearest to
+/// that page, but only so that the worst case stays within as many pages: what is left must be enough to bisect the
+/// widest gap. If nothing suggests a place, as many pages as that allows are read, at equal distances.
+fn spread(lower: u64, upper: u64, guess: Option<u64>, spare: u64) -> BTreeSet<u64> {
+    let between = upper - lower - 1;
+    let spare = spare.min(between - 1);
+    let budget = bisections(between) + spare;
+    let reach = |probes: u64| (1 << (budget - probes)) - 1;
+    let Some(guess) = guess else {
+        let fits = |probes: &u64| between - probes <= (probes + 1) * reach(*probes);
+        let probes = (1..=budget.min(between)).rev().find(fits).unwrap_or(1);
+        return (1..=probes).map(|probe| lower + probe * (between + 1) / (probes + 1)).collect();
+    };
+    let (probes, reach) = (1 + spare, reach(1 + spare));
+    let mut nearest: Vec<u64> = (lower + 1..upper).collect();
+    nearest.sort_by_key(|number| number.abs_diff(guess));
+    let mut chosen = BTreeSet::from([lower, upper]);
+    for number in nearest {
+        chosen.insert(number);
+        // Each further probe can divide one gap that is too wide.
+        let gaps = chosen.iter().zip(chosen.iter().skip(1)).map(|(before, after)| after - before - 1);
+        if chosen.len() as u64 - 2 + gaps.map(|gap| gap / (reach + 1)).sum::<u64>() > probes {
+            chosen.remove(&number);
+        }
+    }
+    chosen.into_iter().filter(|number| lower < *number && *number < upper).collect()
 }
 
 /// The least and the greatest byte at each place of the known addresses. It turns addresses into numbers.

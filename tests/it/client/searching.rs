@@ -141,13 +141,14 @@ fn found(result: &BTreeMap<MemberId, convoke::model::Person>, wanted: &BTreeSet<
     meant.map(|(id, _)| *id).collect()
 }
 
-async fn check(account: Account, places: Vec<usize>, absent: bool) -> Result<(), TestCaseError> {
+async fn check(account: Account, places: Vec<usize>, sampled: Vec<usize>, absent: bool) -> Result<(), TestCaseError> {
     let server = account.serve().await;
     let [before, after] = account.versions();
     let listed = |place: &usize| before.get(place % before.len().max(1)).and_then(|row| row.1.as_ref()?.parse().ok());
     let mut wanted: BTreeSet<Email> = places.iter().filter_map(listed).collect();
     wanted.extend(absent.then(|| "bb.nobody@x.org".parse().unwrap()));
-    let mut search = server.patient_client(Duration::from_secs(30)).member_search();
+    let sample = sampled.iter().filter_map(listed).collect();
+    let mut search = server.patient_client(Duration::from_secs(30)).member_search(sample);
     let (people, everybody) =
         search.find(&wanted, false).await.map_err(|error| TestCaseError::fail(error.to_string()))?;
     let pages = before.len().div_ceil(account.page_size);
@@ -175,32 +176,51 @@ proptest! {
     fn search_finds_what_a_complete_reading_finds(
         account in account(),
         places in vec(any::<usize>(), 1..3),
+        sampled in vec(any::<usize>(), 0..30),
         absent in prop::bool::weighted(0.1),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(check(account, places, absent))?;
+        runtime.block_on(check(account, places, sampled, absent))?;
     }
 }
 
-/// The number of requests that find the member with this number among this many, with 50 on a page.
-async fn cost(total: usize, number: usize) -> usize {
+/// The number of requests that find the member with this number among this many, with 50 on a page. Others are known.
+async fn cost(total: usize, number: usize, known: &[usize]) -> usize {
     let server = Server::start(move |_, request| paged(request, total, 50)).await;
     let wanted = BTreeSet::from([email(number).parse().unwrap()]);
-    let (people, everybody) = server.client().member_search().find(&wanted, false).await.unwrap();
+    let sample = known.iter().map(|number| email(*number).parse().unwrap()).collect();
+    let (people, everybody) = server.client().member_search(sample).find(&wanted, false).await.unwrap();
     assert!(!everybody && people.keys().eq([&id(number)]), "{number}: {people:?}");
     server.seen().len()
 }
 
 #[tokio::test]
 async fn search_costs_the_logarithm_of_the_pages() {
-    for number in [0, 1, 48, 777, 1234, 1967, 1998, 1999] {
-        assert!(cost(2_000, number).await <= 2 + 6, "{number}");
-        assert!(cost(100_000, number * 50 + number % 50).await <= 2 + 11, "{number}");
+    // Known addresses may mislead, but never cost a request more.
+    let evenly: Vec<usize> = (0..2_000).step_by(7).collect();
+    let samples = [vec![], evenly, (0..100).collect(), (1_900..2_000).collect()];
+    for known in &samples {
+        for number in [0, 1, 48, 777, 1234, 1967, 1998, 1999] {
+            assert!(cost(2_000, number, known).await <= 2 + 6, "{number}");
+            assert!(cost(100_000, number * 50 + number % 50, known).await <= 2 + 11, "{number}");
+        }
+        // At the border of two pages, one of them is read again.
+        for number in [49, 50, 999, 1000, 1949, 1950] {
+            assert!(cost(2_000, number, known).await <= 2 + 6 + 1, "{number}");
+        }
     }
-    // At the border of two pages, one of them is read again.
-    for number in [49, 50, 999, 1000, 1949, 1950] {
-        assert!(cost(2_000, number).await <= 2 + 6 + 1, "{number}");
+}
+
+#[tokio::test]
+async fn known_addresses_lead_to_the_page() {
+    let known: Vec<usize> = (0..2_000).step_by(7).collect();
+    let mut costs = Vec::new();
+    for number in (25..2_000).step_by(50) {
+        costs.push(cost(2_000, number, &known).await);
     }
+    costs.sort_unstable();
+    // The first page, the last one, and the right one.
+    assert!(costs[costs.len() / 2] <= 3, "{costs:?}");
 }
 
 #[tokio::test]
@@ -214,7 +234,7 @@ async fn unsorted_list_is_read_completely() {
     // Also somebody on a page that is read anyway: others with the address could be anywhere.
     for (searches, number) in [(1, 1234), (2, 3)] {
         let wanted = BTreeSet::from([email(number).parse().unwrap()]);
-        let (people, everybody) = server.client().member_search().find(&wanted, false).await.unwrap();
+        let (people, everybody) = server.client().member_search(BTreeSet::new()).find(&wanted, false).await.unwrap();
         assert!(everybody, "{number}");
         assert_eq!((people.len(), server.seen().len()), (2000, 40 * searches));
     }
@@ -246,7 +266,10 @@ async fn member_who_moves_over_the_border_of_two_pages_is_not_hidden() {
     })
     .await;
     let wanted = BTreeSet::from([email(1000).parse().unwrap()]);
-    let (people, _) = server.client().member_search().find(&wanted, false).await.unwrap();
+    // The sample lets the search begin at page 20.
+    let sample = (100..1000).step_by(100).chain((1100..2000).step_by(100)).chain([1950]);
+    let sample = sample.map(|number| email(number).parse().unwrap()).collect();
+    let (people, _) = server.client().member_search(sample).find(&wanted, false).await.unwrap();
     let pages: Vec<usize> = server.seen().iter().map(Request::page).collect();
     let first = |page: usize| pages.iter().position(|number| *number == page);
     assert!(first(20) < first(21), "{pages:?}");
@@ -256,7 +279,7 @@ async fn member_who_moves_over_the_border_of_two_pages_is_not_hidden() {
 #[tokio::test]
 async fn pages_of_earlier_searches_are_kept() {
     let server = Server::start(|_, request| paged(request, 2000, 50)).await;
-    let mut search = server.client().member_search();
+    let mut search = server.client().member_search(BTreeSet::new());
     for number in [1234, 1235, 3, 1996] {
         let wanted = BTreeSet::from([email(number).parse().unwrap()]);
         search.find(&wanted, false).await.unwrap();
