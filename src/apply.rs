@@ -26,7 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::cloudflare::{ApiError, Client};
@@ -49,26 +49,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The members of the groups that were read again after the plan was made.
 pub type Present = BTreeMap<GroupId, BTreeSet<MemberId>>;
 
-#[derive(Clone, Debug)]
-pub enum Start {
-    Planned,
-    /// These groups were read again; the others were read only if the same run made the plan.
-    Rechecked {
-        present: Present,
-        planned: bool,
-    },
-}
-
 pub struct Context<'a> {
     pub client: &'a Client,
     pub journal: &'a Journal,
-    /// Becomes true when no further requests may start. The client is stopped before.
-    pub stop: watch::Receiver<bool>,
     /// Called after each operation with the number of completed operations.
     pub progress: &'a (dyn Fn(u64) + Sync),
     /// The total time for repeating contradictory readings.
     pub settle_within: Duration,
-    pub whole_account: bool,
+    /// Whether this run made the plan, so that it read every group of the plan.
+    pub made_plan: bool,
     /// Whether `--accept` lifts the limits for this plan.
     pub limits_lifted: bool,
 }
@@ -89,16 +78,14 @@ struct ApplyRun<'a> {
     turns: Semaphore,
 }
 
-pub async fn apply<'a>(plan: &'a Plan, start: Start, context: Context<'a>) -> Report {
-    let (mut present, reads_all) = match start {
-        Start::Planned => (Present::new(), true),
-        Start::Rechecked { present, planned } => (present, planned),
-    };
+/// Applies a plan. The groups in `present` were read again since it was made.
+pub async fn apply<'a>(plan: &'a Plan, mut present: Present, context: Context<'a>) -> Report {
+    let reads_all = context.made_plan;
     let run = ApplyRun {
         plan,
         reader: context.client.settling(),
         evidence: Evidence::of(plan),
-        report: Mutex::new(beginning(plan, reads_all && context.whole_account)),
+        report: Mutex::new(beginning(plan, reads_all && !plan.narrowed)),
         finished: AtomicU64::new(0),
         pauses: Mutex::default(),
         turns: Semaphore::new(context.client.concurrency()),
@@ -200,7 +187,7 @@ impl ApplyRun<'_> {
     }
 
     fn is_stopped(&self) -> bool {
-        *self.context.stop.borrow()
+        self.context.client.settles_until().is_some()
     }
 
     /// Reads groups again until no reading contradicts an acknowledged write, or the time is over. The last reading
@@ -367,10 +354,9 @@ impl ApplyRun<'_> {
     async fn pause(&self, pause: Duration) {
         let began = Instant::now();
         locked(&self.pauses).begin();
-        let mut stop = self.context.stop.clone();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop), if !self.is_stopped() => {}
+            () = self.context.client.ended(false), if !self.is_stopped() => {}
         }
         locked(&self.pauses).end();
         // A wait of a second or more outdates the readings that a write relies on.

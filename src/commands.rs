@@ -32,6 +32,8 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::OutputArgs;
 
+type Result<T, E = Failure> = std::result::Result<T, E>;
+
 pub const EXAMPLES: &str = "\
 Start here:
   convoke export --out-dir groups    write the account's groups to files
@@ -59,61 +61,42 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check the files offline
-    #[command(after_help = validate::EXAMPLES)]
     Validate(validate::ValidateArgs),
     /// Read the account and show what would change
-    #[command(after_help = plan::EXAMPLES)]
     Plan(plan::PlanArgs),
     /// Apply the configuration, or a saved plan, to the account
-    #[command(after_help = apply::EXAMPLES)]
     Apply(apply::ApplyArgs),
     /// Report differences between the account and the files; exit code 2 if there are any
-    #[command(after_help = drift::EXAMPLES)]
     Drift(drift::DriftArgs),
     /// Write a plan that reverses a run of apply
-    #[command(after_help = undo::EXAMPLES)]
     Undo(undo::UndoArgs),
     /// Write the evidence for an access review: every membership of every group
-    #[command(after_help = review::EXAMPLES)]
     Review(review::ReviewArgs),
     /// Show a saved plan
-    #[command(after_help = show::EXAMPLES)]
     Show(show::ShowArgs),
     /// Show the groups of a person, or the people of a group, and the lines that say so
-    #[command(after_help = why::EXAMPLES)]
     Why(why::WhyArgs),
     /// Write the account's present membership as files ready to commit
-    #[command(after_help = export::EXAMPLES)]
     Export(export::ExportArgs),
     /// Check what the token, the account and the files are fit for; changes nothing
-    #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::DoctorArgs),
     /// Add a person to groups or rosters in the files
-    #[command(after_help = edit::GRANT_EXAMPLES)]
     Grant(edit::GrantArgs),
     /// Remove a person from groups or rosters in the files
-    #[command(after_help = edit::REVOKE_EXAMPLES)]
     Revoke(edit::RevokeArgs),
     /// Delete entries that ended long ago from the files
-    #[command(after_help = edit::PRUNE_EXAMPLES)]
     Prune(edit::PruneArgs),
     /// Replace an address or id of a person by another in all lists of the files
-    #[command(after_help = edit::RENAME_EXAMPLES)]
     Rename(edit::RenameArgs),
     /// Sort the addresses of every list in the files
-    #[command(after_help = edit::SORT_EXAMPLES)]
     Sort(edit::SortArgs),
     /// Serve a mock of the API on a loopback port until stopped
-    #[command(after_help = sandbox::EXAMPLES)]
     Sandbox(sandbox::SandboxArgs),
     /// Print the JSON Schema of a file that convoke reads or writes
-    #[command(after_help = manual::SCHEMA_EXAMPLES)]
     Schema(manual::SchemaArgs),
     /// Print shell completions
-    #[command(after_help = manual::COMPLETIONS_EXAMPLES)]
     Completions(manual::CompletionsArgs),
     /// Print a manual page
-    #[command(after_help = manual::MAN_EXAMPLES)]
     Man(manual::ManArgs),
 }
 
@@ -122,26 +105,26 @@ pub enum Command {
 /// # Errors
 ///
 /// The error, its remedy and its exit code.
-pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
-    match &cli.command {
-        Command::Validate(args) => validate::run(args, output),
-        Command::Plan(args) => plan::run(args, output).await,
-        Command::Apply(args) => apply::run(args, output).await,
-        Command::Drift(args) => drift::run(args, output).await,
-        Command::Undo(args) => undo::run(args, output).await,
-        Command::Review(args) => review::run(args, output).await,
-        Command::Show(args) => show::run(args, output),
-        Command::Why(args) => why::run(args, output).await,
-        Command::Export(args) => export::run(args, output).await,
-        Command::Doctor(args) => doctor::run(args, output).await,
+pub async fn run(command: Command, output: &mut Output) -> Result<Exit> {
+    match command {
+        Command::Validate(args) => validate::run(&args, output),
+        Command::Plan(args) => plan::run(&args, output).await,
+        Command::Apply(args) => apply::run(&args, output).await,
+        Command::Drift(args) => drift::run(&args, output).await,
+        Command::Undo(args) => undo::run(&args, output).await,
+        Command::Review(args) => review::run(&args, output).await,
+        Command::Show(args) => show::run(&args, output),
+        Command::Why(args) => why::run(&args, output).await,
+        Command::Export(args) => export::run(&args, output).await,
+        Command::Doctor(args) => doctor::run(&args, output).await,
         Command::Grant(args) => edit::grant(args, output),
         Command::Revoke(args) => edit::revoke(args, output),
         Command::Prune(args) => edit::prune(args, output),
         Command::Rename(args) => edit::rename(args, output),
         Command::Sort(args) => edit::sort(args, output),
-        Command::Sandbox(args) => sandbox::run(args, output).await,
-        Command::Schema(args) => manual::schema(args, output),
-        Command::Completions(args) => manual::completions(args, output),
-        Command::Man(args) => manual::man(args, output),
+        Command::Sandbox(args) => sandbox::run(&args, output).await,
+        Command::Schema(args) => manual::schema(&args, output),
+        Command::Completions(args) => manual::completions(&args, output),
+        Command::Man(args) => manual::man(&args, output),
     }
 }

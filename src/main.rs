@@ -7,12 +7,11 @@ use std::process::ExitCode;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, ValueEnum};
 use convoke::cli::{self, Color, LogFormat, OutputArgs};
 use convoke::cloudflare::RETRY_TARGET;
-use convoke::commands::{self, Cli, Exit, Failure, Output};
+use convoke::commands::{self, Cli, Command, Exit, Failure, Output};
 use convoke::render::{Format, clean};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
@@ -28,8 +27,8 @@ fn main() -> ExitCode {
     };
     start_logging(&cli.output);
     let (command, flags) = matches.subcommand().map_or(("convoke", &matches), |(name, flags)| (name, flags));
-    let mut output = Output::new(command, result_format(flags), &cli.output);
-    let exit = run(cli, &mut output).unwrap_or_else(|failure| {
+    let mut output = Output::new(command, result_format(flags), cli.output);
+    let exit = run(cli.command, &mut output).unwrap_or_else(|failure| {
         output.failure(&failure);
         failure.exit
     });
@@ -68,7 +67,7 @@ fn usage_error(error: &clap::Error) -> ExitCode {
     let format = given(&arguments, "--format").unwrap_or_default();
     let command = arguments.get(1).map_or("convoke", String::as_str);
     let args = OutputArgs { color: Color::Never, verbose: 0, quiet: false, log_format };
-    let mut output = Output::new(command, format, &args);
+    let mut output = Output::new(command, format, args);
     let failure = Failure::message(Exit::Usage, format!("{error}{tip}").trim_start_matches("error: ").trim_end());
     if log_format == LogFormat::Text {
         // The parser prints its own colors.
@@ -88,23 +87,15 @@ fn given<T: ValueEnum>(arguments: &[String], flag: &str) -> Option<T> {
     T::from_str(joined.or_else(|| after.next().map(String::as_str))?, false).ok()
 }
 
-fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
+fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Other, error))?;
     runtime.block_on(async {
         commands::report_full_files().map_err(|error| Failure::new(Exit::Other, error))?;
-        commands::run(cli, output).await
+        commands::run(command, output).await
     })
-}
-
-struct WholeSeconds;
-
-impl FormatTime for WholeSeconds {
-    fn format_time(&self, to: &mut Writer<'_>) -> std::fmt::Result {
-        write!(to, "{}", commands::log_time())
-    }
 }
 
 /// Logs only messages of this program, because logs of libraries could contain headers.
@@ -122,7 +113,8 @@ fn start_logging(args: &OutputArgs) {
         // The progress line shows each retry.
         filter = filter.with_target(RETRY_TARGET, Level::ERROR);
     }
-    let layer = fmt::layer().with_writer(|| commands::Stderr).with_timer(WholeSeconds);
+    let time: fn(&mut Writer<'_>) -> std::fmt::Result = |to| write!(to, "{}", commands::log_time());
+    let layer = fmt::layer().with_writer(|| commands::Stderr).with_timer(time);
     let layer = match args.log_format {
         LogFormat::Text => layer.with_target(false).with_ansi(false).boxed(),
         LogFormat::Json => layer.json().boxed(),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::cloudflare::{ApiError, ApiErrorKind, Client, MemberSearch};
 use crate::model::{Desired, Email, GroupId, GroupName, GroupRef, Membership, Observed, PersonRef, TokenUser};
-use crate::plan::{self, Needs, Plan, Policy};
+use crate::plan::{self, Needs, People, Plan, Policy};
 
 /// Reads the list of groups and the members of every planned group, and plans. The look-up of `newcomers`, who are
 /// probably in none of these groups, begins meanwhile.
@@ -157,7 +157,7 @@ async fn look_for(
     Ok(())
 }
 
-/// Looks up an address or id among the account's members, unless they were all read.
+/// Looks up an address or id among the account's members, unless it was seen, or they were all read.
 ///
 /// # Errors
 ///
@@ -165,7 +165,7 @@ async fn look_for(
 pub async fn look_up(client: &Client, current: &mut Observed, person: &PersonRef) -> Result<(), ApiError> {
     let mut needs = Needs::default();
     match person {
-        _ if current.knows_everybody => {}
+        _ if current.knows_everybody || People::of(current).knows(person) => {}
         PersonRef::Email(email) => needs.people.extend([email.clone()]),
         PersonRef::Id(_) => needs.everybody = true,
     }

@@ -33,7 +33,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use inputs::Inputs;
-use people::People;
 
 use crate::model::{Desired, Email, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenUser, kept_ends};
 
@@ -51,6 +50,7 @@ pub use guards::{Figures, GroupGuards, Guard, ManagedGroups, PlanGuards, Planned
 pub use inputs::{Located, Policy, locate_groups, nearest_name};
 pub use later::{Later, LaterKind};
 pub use operations::Operation;
+pub use people::People;
 pub use review::{Beginnings, Review, ReviewFacts, ReviewGroup, ReviewMembership, ReviewSummary, review};
 pub use saved::{Freshness, SavedPlanError, SealedPlan};
 pub use side_doors::{BesideGroups, BesideStanding, SideDoor, compare_permissions, direct_access};

@@ -156,7 +156,7 @@ impl Client {
     }
 
     /// Resolves when no more requests may be sent.
-    async fn ended(&self, settles: bool) {
+    pub async fn ended(&self, settles: bool) {
         let mut stopped = self.shared.stopped.subscribe();
         // The sender lives as long as `self`.
         let _ = stopped.wait_for(Option::is_some).await;

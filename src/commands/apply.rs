@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::request::RunRequest;
 use super::session::{self, Connection};
-use super::{Exit, Failure, Output, environment, files, progress, show};
-use crate::apply::{self, Context, Recheck, SETTLE_WITHIN, Start};
+use super::{Exit, Failure, Output, Result, environment, files, progress, show};
+use crate::apply::{self, Context, Present, Recheck, SETTLE_WITHIN};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::cloudflare::Client;
 use crate::config::parse_age;
@@ -19,22 +19,24 @@ use crate::journal::Journal;
 use crate::model::GroupName;
 use crate::observe;
 use crate::plan::{Digest, GroupPlan, LeftOutKind, Plan};
-use crate::render::view::{Invocation, View};
+use crate::render::view::View;
 use crate::render::{Format, clean, counted, summary};
 use crate::report::{Report, StaleGroup};
 
+/// Why a plan is stale if the newest files say otherwise.
+const SUPERSEDED: &str = "the newest files leave nothing of it to make";
+
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-pub const EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke apply
   convoke apply --yes --expect DIGEST --journal journal.jsonl
   convoke apply plan.json --yes
 
 `plan` prints DIGEST. The same changes have the same digest, so a reviewed plan can be applied
-exactly without its file.";
-
-#[derive(Clone, Debug, Args)]
+exactly without its file.")]
 pub struct ApplyArgs {
     /// A saved plan; without it the files are planned first
     #[arg(value_name = "PLAN", conflicts_with_all = ["files", "only", "at", "base", "only_changed", "due", "expiring"])]
@@ -84,9 +86,8 @@ pub struct ApplyArgs {
     pub format: FormatArgs,
 }
 
-pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
-    if !args.yes && !can_ask {
+pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit> {
+    if !(args.yes || io::stdin().is_terminal() && io::stderr().is_terminal()) {
         let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
         return Err(failure.with_help("pass --yes to apply without asking"));
     }
@@ -94,31 +95,47 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
     let mut request = RunRequest { options: args.options.clone(), tip: args.tip.clone(), ..request };
     request.reads.extend(args.plan.clone());
     request.check_output("--journal", args.journal.as_deref())?;
-    let (command, (connection, plan, start)) = match &args.plan {
+    let (command, (connection, mut plan, present)) = match &args.plan {
         Some(path) => (request.apply_saved_command(path), prepare_saved(args, path, &request, output).await?),
         None => (request.apply_command(), prepare_fresh(args, &request, output).await?),
     };
+    let client = &connection.client;
     let show_stale = |plan: &Plan, groups: Vec<StaleGroup>, output: &mut Output| {
-        show::stale(plan, groups, &command, connection.client.requests(), output);
+        show::stale(plan, groups, &command, client.requests(), output);
         Ok(Exit::Stale)
     };
-    let plan = match decide(plan, start.is_ok(), &command, args, output) {
-        Ok(plan) => plan,
-        Err(exit) => return Ok(exit),
-    };
-    let start = match start {
-        Ok(start) => start,
-        Err(groups) => return show_stale(&plan, groups, output),
-    };
-    if plan.summary.requests > 0 && !args.yes && !confirmed(&plan, &connection.client, output).await? {
-        output.warn("not confirmed; nothing was changed");
-        return Ok(Exit::Other);
+    let view = View { applying: true, ..View::of(&command) };
+    if plan.stale.is_some() {
+        show::plan(&plan, view, output);
+        return Ok(Exit::Stale);
     }
-    let start = match still_valid(&connection, &plan, start, args).await? {
-        Ok(start) => start,
+    if args.accept.is_some() && present.is_ok() {
+        plan = accepted(plan, output);
+    }
+    let is_refused = present.is_ok() && !plan.refusals.is_empty();
+    if shows_plan_before_report(output) || is_refused {
+        show::plan(&plan, view, output);
+    }
+    if is_refused {
+        output.error(&Failure::message(Exit::Refused, "the plan is refused: nothing was changed"));
+        return Ok(Exit::Refused);
+    }
+    let present = match present {
+        Ok(present) => present,
         Err(groups) => return show_stale(&plan, groups, output),
     };
-    let mut report = carry_out(&connection, &plan, start, args, output).await?;
+    if plan.summary.requests > 0 && !args.yes {
+        if !confirmed(&plan, client, output).await? {
+            output.warn("not confirmed; nothing was changed");
+            return Ok(Exit::Other);
+        }
+        client.outdate_readings();
+    }
+    let present = match still_valid(client, &plan, present, args.accept.is_some()).await? {
+        Ok(present) => present,
+        Err(groups) => return show_stale(&plan, groups, output),
+    };
+    let mut report = carry_out(&connection, &plan, present, args, output).await?;
     if !report.stale.is_empty() && !report.may_have_changed {
         return show_stale(&plan, std::mem::take(&mut report.stale), output);
     }
@@ -130,53 +147,20 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit, Failure>
     Ok(exit(&report))
 }
 
-/// Shows the plan, and returns it unless it is not the reviewed one or is refused; then the exit code.
-fn decide(
-    mut plan: Plan,
-    is_current: bool,
-    command: &Invocation,
-    args: &ApplyArgs,
-    output: &mut Output,
-) -> Result<Plan, Exit> {
-    let view = View { applying: true, ..View::of(command) };
-    if plan.stale.is_some() {
-        show::plan(&plan, view, output);
-        return Err(Exit::Stale);
-    }
-    if args.accept.is_some() && is_current {
-        plan = accepted(plan, output);
-    }
-    let is_refused = is_current && !plan.refusals.is_empty();
-    if shows_plan_before_report(output) || is_refused {
-        show::plan(&plan, view, output);
-    }
-    if is_refused {
-        output.error(&Failure::message(Exit::Refused, "the plan is refused: nothing was changed"));
-        return Err(Exit::Refused);
-    }
-    Ok(plan)
-}
+/// The plan, which says why if it is not the reviewed one, and the groups that were read again since it was made; or those
+/// that differ from what it was made for.
+type Prepared = (Connection, Plan, Result<Present, Vec<StaleGroup>>);
 
-/// What has to be shown and decided before the first write: the plan, and how to start, or the groups that differ from
-/// what a saved plan was made for. A plan that is not the reviewed one says why.
-type Prepared = (Connection, Plan, Result<Start, Vec<StaleGroup>>);
-
-async fn prepare_fresh(args: &ApplyArgs, request: &RunRequest, output: &mut Output) -> Result<Prepared, Failure> {
-    let (connection, plan) = session::make_plan(request, output).await?;
-    let plan = match not_reviewed(&plan, args).or_else(|| superseded(&plan)) {
-        Some(reason) => plan.with_stale(reason),
-        None => plan,
-    };
-    Ok((connection, plan, Ok(Start::Planned)))
+async fn prepare_fresh(args: &ApplyArgs, request: &RunRequest, output: &mut Output) -> Result<Prepared> {
+    let (connection, mut plan) = session::make_plan(request, output).await?;
+    if let Some(reason) = not_reviewed(&plan, args).or_else(|| plan.is_superseded().then(|| SUPERSEDED.into())) {
+        plan = plan.with_stale(reason);
+    }
+    Ok((connection, plan, Ok(Present::new())))
 }
 
 /// Reads a saved plan, and checks that the account has not changed.
-async fn prepare_saved(
-    args: &ApplyArgs,
-    path: &Path,
-    request: &RunRequest,
-    output: &mut Output,
-) -> Result<Prepared, Failure> {
+async fn prepare_saved(args: &ApplyArgs, path: &Path, request: &RunRequest, output: &mut Output) -> Result<Prepared> {
     let plan = files::read_plan(path)?;
     if let Some(given) = request.account_id.filter(|given| *given != plan.account_id) {
         let message = format!("the plan is for account {}, but {given} is requested", plan.account_id);
@@ -190,9 +174,9 @@ async fn prepare_saved(
         Some(tip) => observe::decide_by_tip(client, &plan, &tip, request.time).await?,
         None => plan,
     };
-    if let Some(reason) = stale.or_else(|| superseded(&plan)) {
+    if let Some(reason) = stale.or_else(|| plan.is_superseded().then(|| SUPERSEDED.into())) {
         let plan = plan.with_requests(client.requests()).with_stale(reason);
-        return Ok((connection, plan, Ok(Start::Planned)));
+        return Ok((connection, plan, Ok(Present::new())));
     }
     let watching = output.watch(client, "reading the account again");
     let (present, remaining) = match apply::recheck(client, &plan).await? {
@@ -203,7 +187,7 @@ async fn prepare_saved(
     // An earlier run made what the newest files say as well.
     if remaining.summary.requests == 0 && plan.left_out.iter().any(|left_out| left_out.kind == LeftOutKind::Tip) {
         let plan = remaining.with_requests(client.requests()).with_stale(SUPERSEDED.into());
-        return Ok((connection, plan, Ok(Start::Planned)));
+        return Ok((connection, plan, Ok(Present::new())));
     }
     check_clock_of(&plan, client, output)?;
     let watching = output.watch(client, "looking up protected people");
@@ -213,11 +197,11 @@ async fn prepare_saved(
     let mut plan = plan;
     plan.left_out.retain(|left_out| remaining.left_out.contains(left_out));
     let plan = plan.with_refusals(remaining.refusals).with_requests(client.requests());
-    Ok((connection, plan, Ok(Start::Rechecked { present, planned: false })))
+    Ok((connection, plan, Ok(present)))
 }
 
 /// Compares the clocks for a saved plan, which knows the ends of what it adds.
-fn check_clock_of(plan: &Plan, client: &Client, output: &mut Output) -> Result<(), Failure> {
+fn check_clock_of(plan: &Plan, client: &Client, output: &mut Output) -> Result<()> {
     let Some((ahead, message)) = session::clock_difference(client) else { return Ok(()) };
     output.warn(&message);
     let true_time = Timestamp::now().saturating_add(ahead).unwrap_or(Timestamp::MAX);
@@ -230,13 +214,6 @@ fn check_clock_of(plan: &Plan, client: &Client, output: &mut Output) -> Result<(
         }
     }
 }
-
-/// Why nothing of the plan is made, if the newest files leave nothing to make.
-fn superseded(plan: &Plan) -> Option<String> {
-    plan.is_superseded().then(|| SUPERSEDED.into())
-}
-
-const SUPERSEDED: &str = "the newest files leave nothing of it to make";
 
 /// Why this is not the reviewed plan, if it is not.
 fn not_reviewed(plan: &Plan, args: &ApplyArgs) -> Option<String> {
@@ -265,7 +242,7 @@ const fn shows_plan_before_report(output: &Output) -> bool {
 }
 
 /// Asks on the terminal. The runtime continues, so that a signal ends the program.
-async fn confirmed(plan: &Plan, client: &Client, output: &Output) -> Result<bool, Failure> {
+async fn confirmed(plan: &Plan, client: &Client, output: &Output) -> Result<bool> {
     // In the other formats the plan is already on the terminal.
     let mut question = if shows_plan_before_report(output) {
         String::new()
@@ -299,27 +276,20 @@ async fn confirmed(plan: &Plan, client: &Client, output: &Output) -> Result<bool
 /// Reads again what the plan relies on, if it is too old: a question was asked, or the run has waited. Returns the groups
 /// that make the plan stale, if there are any.
 async fn still_valid(
-    connection: &Connection,
+    client: &Client,
     plan: &Plan,
-    start: Start,
-    args: &ApplyArgs,
-) -> Result<Result<Start, Vec<StaleGroup>>, Failure> {
-    let client = &connection.client;
-    let asked = plan.summary.requests > 0 && !args.yes;
-    if asked {
-        client.outdate_readings();
-    }
+    present: Present,
+    limits_lifted: bool,
+) -> Result<Result<Present, Vec<StaleGroup>>> {
     let mut changed = plan.groups.iter().filter(|group| !group.operations.is_empty());
     if !changed.any(|group| client.is_outdated(Some(group.id))) {
-        return Ok(Ok(start));
+        return Ok(Ok(present));
     }
-    let planned = matches!(start, Start::Planned | Start::Rechecked { planned: true, .. });
     let (present, remaining) = match apply::recheck(client, plan).await? {
         Recheck::Fresh { present, remaining } => (present, remaining),
         Recheck::Stale(groups) => return Ok(Err(groups)),
     };
-    let lifted = args.accept.is_some();
-    let broken = remaining.refusals.iter().filter(|refusal| !(lifted && refusal.guard.is_limit()));
+    let broken = remaining.refusals.iter().filter(|refusal| !(limits_lifted && refusal.guard.is_limit()));
     let broken: BTreeSet<&GroupName> = broken.filter_map(|refusal| refusal.group.as_ref()).collect();
     let stale: Vec<StaleGroup> = remaining
         .groups
@@ -328,16 +298,16 @@ async fn still_valid(
         .filter(|(now, before)| !before.operations.is_empty() && broken.contains(&now.name))
         .map(|(now, before)| StaleGroup::of_change(before, &now.observed))
         .collect();
-    Ok(if stale.is_empty() { Ok(Start::Rechecked { present, planned }) } else { Err(stale) })
+    Ok(if stale.is_empty() { Ok(present) } else { Err(stale) })
 }
 
 async fn carry_out(
     connection: &Connection,
     plan: &Plan,
-    start: Start,
+    present: Present,
     args: &ApplyArgs,
     output: &mut Output,
-) -> Result<Report, Failure> {
+) -> Result<Report> {
     let journal = match &args.journal {
         None => Journal::none(),
         Some(path) => Journal::create(path, environment::run_facts(plan)).map_err(|error| {
@@ -347,16 +317,16 @@ async fn carry_out(
         })?,
     };
     let watching = output.watch_operations(&connection.client, plan.summary.requests);
+    connection.stop.begin(&connection.client);
     let context = Context {
         client: &connection.client,
         journal: &journal,
-        stop: connection.stop.begin(&connection.client),
         progress: &|finished| watching.finished(finished),
         settle_within: SETTLE_WITHIN.min(args.connection.max_wait),
-        whole_account: !plan.narrowed,
+        made_plan: args.plan.is_none(),
         limits_lifted: args.accept.is_some(),
     };
-    let report = apply::apply(plan, start, context).await;
+    let report = apply::apply(plan, present, context).await;
     drop(watching);
     if let Some(error) = &report.journal_failed {
         output.warn(&format!("the journal is incomplete: {error}"));

@@ -16,13 +16,6 @@ use crate::doctor::{Check, CheckStatus, Diagnosis, declared_groups, figures, ord
 use crate::model::{AccountInfo, Desired, GroupId, Observed, ScimGroup};
 use crate::render::clean;
 
-pub const EXAMPLES: &str = "\
-Examples:
-  convoke doctor -f groups
-  convoke doctor --format json > doctor.json
-
-The JSON has no address, name or id, so it can be sent to the maintainers.";
-
 /// Groups whose first page of members is read.
 const SAMPLED_GROUPS: usize = 5;
 /// A token that expires sooner is a warning.
@@ -32,6 +25,12 @@ const KEY: &str = "an API key of a user";
 const READ_HELP: &str = "give the token the permission Account Settings Read, or SCIM Provisioning";
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  convoke doctor -f groups
+  convoke doctor --format json > doctor.json
+
+The JSON has no address, name or id, so it can be sent to the maintainers.")]
 pub struct DoctorArgs {
     #[command(flatten)]
     pub files: FileArgs,

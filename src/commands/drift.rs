@@ -1,6 +1,6 @@
 //! `drift`: reports differences between the account and the files, for a scheduled job.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::plan::BLOCKED;
 use super::request::RunRequest;
-use super::{Exit, Failure, Output, files, session, show};
+use super::{Exit, Failure, Output, Result, files, session, show};
 use crate::audit::{self, Histories};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs};
 use crate::model::RunStatus;
@@ -17,12 +17,11 @@ use crate::render::escape::clean;
 use crate::render::metrics::{Run, metrics};
 use crate::render::view::View;
 
-pub const EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke drift
-  convoke drift --quiet --metrics-file /var/lib/node_exporter/convoke.prom";
-
-#[derive(Clone, Debug, Args)]
+  convoke drift --quiet --metrics-file /var/lib/node_exporter/convoke.prom")]
 pub struct DriftArgs {
     #[command(flatten)]
     pub files: FileArgs,
@@ -43,7 +42,7 @@ pub struct DriftArgs {
     pub format: FormatArgs,
 }
 
-pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit> {
     let (began, clock) = (Timestamp::now(), Instant::now());
     let request = RunRequest::new(&args.files, &args.connection, args.planning.clone())?;
     request.check_output("--metrics-file", args.metrics_file.as_deref())?;
@@ -52,12 +51,12 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure>
     if let Some(path) = &args.metrics_file {
         let exit = examined.as_ref().map_or_else(|failure| failure.exit, |(_, exit)| *exit);
         let run = Run { began, seconds: clock.elapsed().as_secs_f64(), exit_code: exit.code() };
-        if let Err(failure) = write_metrics(path, &run, examined.as_ref().ok().map(|(plan, _)| plan)) {
-            output.side_output_failed(&failure);
-        }
+        let found = examined.as_ref().ok().and_then(|(plan, _)| Some((plan, plan.requests?)));
+        let text = metrics(&run, found);
+        output.side_output(files::write(path, files::PUBLIC, &|file| file.write_all(text.as_bytes())));
     }
     let (plan, exit) = examined?;
-    if has_something_to_say(&plan) || !output.quiet {
+    if has_something_to_say(&plan) || !output.args.quiet {
         show::drift(&plan, View::of(&apply), output);
     }
     output.cost();
@@ -67,11 +66,6 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit, Failure>
     Ok(exit)
 }
 
-fn write_metrics(path: &Path, run: &Run, plan: Option<&Plan>) -> Result<(), Failure> {
-    let found = plan.and_then(|plan| Some((plan, plan.requests?)));
-    files::write(path, files::PUBLIC, |file| file.write_all(metrics(run, found).as_bytes()))
-}
-
 fn has_something_to_say(plan: &Plan) -> bool {
     let Plan { blocked, refusals, unmanaged_groups, expiring, warnings, .. } = plan;
     plan.has_differences()
@@ -79,7 +73,7 @@ fn has_something_to_say(plan: &Plan) -> bool {
         || !(blocked.is_empty() && refusals.is_empty() && unmanaged_groups.is_empty() && expiring.is_empty())
 }
 
-async fn examine(mut request: RunRequest, args: &DriftArgs, output: &mut Output) -> Result<(Plan, Exit), Failure> {
+async fn examine(mut request: RunRequest, args: &DriftArgs, output: &mut Output) -> Result<(Plan, Exit)> {
     // Nothing is applied, so the user of the token does not matter.
     request.options.accept_self = true;
     request.reads_direct_access = true;

@@ -7,15 +7,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::files::{self, Staged};
-use super::{Exit, Failure, Output, request};
+use super::{Exit, Failure, Output, Result, request};
 use crate::cli::{FileArgs, TimeArgs};
 use crate::config::{self, EditError, EditRequest, Edited, Grant, ListName, Revoke, Source, When, parse_age};
 use crate::model::PersonRef;
-use crate::render::edit;
-use crate::render::{clean, counted};
+use crate::render::{clean, counted, edit};
 
 #[derive(Clone, Debug, Args)]
 pub struct EditArgs {
@@ -49,16 +48,15 @@ pub enum EditFormat {
     Json,
 }
 
-pub const GRANT_EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke grant alice@example.com 'Platform Admins' --until +8h --reason 'INC-4821 cover'
   convoke grant bob@example.com --roster sre
 
 Edits the files offline: the account is not touched. `plan` then shows what the edit changes.
 If the person already has access for all of that time, nothing changes. An entry that ends earlier
-or begins later is extended. `grant` never removes access.";
-
-#[derive(Clone, Debug, Args)]
+or begins later is extended. `grant` never removes access.")]
 pub struct GrantArgs {
     /// The person: an email address, or an account member's id
     #[arg(value_name = "PERSON", value_parser = parse_person)]
@@ -91,18 +89,14 @@ fn parse_reason(text: &str) -> Result<String, String> {
     }
 }
 
-pub fn grant(args: &GrantArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let request = EditRequest::Grant(Grant {
-        person: args.person.clone(),
-        lists: lists(&args.groups, &args.roster),
-        from: args.from.clone(),
-        until: args.until.until.clone(),
-        reason: args.reason.clone(),
-    });
-    run(&request, &args.edit, output)
+pub fn grant(args: GrantArgs, output: &mut Output) -> Result<Exit> {
+    let GrantArgs { person, groups, roster, from, until, reason, edit } = args;
+    let grant = Grant { person, lists: lists(&groups, &roster), from, until: until.until, reason };
+    run(&EditRequest::Grant(grant), &edit, output)
 }
 
-pub const REVOKE_EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke revoke alice@example.com 'Platform Admins'
   convoke revoke alice@example.com --roster sre --until 2026-12-31
@@ -110,9 +104,7 @@ Examples:
 
 Edits the files offline: the account is not touched. Without --until, the access ends now. An entry
 that ends before --until does not change. In additive groups, and in rosters that they use, an entry
-is ended and not deleted, so that the next apply removes the access.";
-
-#[derive(Clone, Debug, Args)]
+is ended and not deleted, so that the next apply removes the access.")]
 pub struct RevokeArgs {
     /// The person: an email address, or an account member's id
     #[arg(value_name = "PERSON", value_parser = parse_person)]
@@ -136,23 +128,21 @@ pub struct RevokeArgs {
     pub edit: EditArgs,
 }
 
-pub fn revoke(args: &RevokeArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub fn revoke(args: RevokeArgs, output: &mut Output) -> Result<Exit> {
     let lists = (!args.everywhere).then(|| lists(&args.groups, &args.roster));
-    let (person, until) = (args.person.clone(), args.until.until.clone());
-    let request = EditRequest::Revoke(Revoke { person, lists, until, partial: args.partial });
-    run(&request, &args.edit, output)
+    let revoke = Revoke { person: args.person, lists, until: args.until.until, partial: args.partial };
+    run(&EditRequest::Revoke(revoke), &args.edit, output)
 }
 
-pub const RENAME_EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke rename ann@example.com ann.lee@example.com
   convoke rename ann@example.com 4f5f0c14a2a41d5063dd301b2f829f04 --dry-run
 
 Edits the files offline: the account is not touched. All groups, rosters, owners and the setting
 `protected` are edited. Sorted lists stay sorted. If a list has both people, their entries are
-joined as `grant` would.";
-
-#[derive(Clone, Debug, Args)]
+joined as `grant` would.")]
 pub struct RenameArgs {
     /// The person as the files name them: an email address, or an account member's id
     #[arg(value_name = "OLD", value_parser = parse_renamed)]
@@ -168,20 +158,18 @@ fn parse_renamed(text: &str) -> Result<PersonRef, String> {
     parse_person(text).map_err(|error| format!("`rename` renames people, not groups or rosters; {error}"))
 }
 
-pub fn rename(args: &RenameArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let request = EditRequest::Rename { old: args.old.clone(), new: args.new.clone() };
-    run(&request, &args.edit, output)
+pub fn rename(args: RenameArgs, output: &mut Output) -> Result<Exit> {
+    run(&EditRequest::Rename { old: args.old, new: args.new }, &args.edit, output)
 }
 
-pub const PRUNE_EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke prune --dry-run
   convoke prune --older-than 90d
 
 Edits the files offline. Ended entries of additive groups stay: without them, convoke would not
-remove the access.";
-
-#[derive(Clone, Debug, Args)]
+remove the access.")]
 pub struct PruneArgs {
     /// Delete entries that ended longer ago than this, such as 12h, 30d or 8w
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = parse_age)]
@@ -190,19 +178,18 @@ pub struct PruneArgs {
     pub edit: EditArgs,
 }
 
-pub fn prune(args: &PruneArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub fn prune(args: PruneArgs, output: &mut Output) -> Result<Exit> {
     run(&EditRequest::Prune { older_than: args.older_than }, &args.edit, output)
 }
 
-pub const SORT_EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke sort
   convoke sort --check
 
 Edits the files offline. Addresses are sorted without regard to letter case, in groups and rosters.
-Entries by id and uses of rosters keep their places. Comment lines directly above an entry move with it.";
-
-#[derive(Clone, Debug, Args)]
+Entries by id and uses of rosters keep their places. Comment lines directly above an entry move with it.")]
 pub struct SortArgs {
     /// Write nothing; exit with 65 and the lines that are out of order
     #[arg(long)]
@@ -211,7 +198,7 @@ pub struct SortArgs {
     pub edit: EditArgs,
 }
 
-pub fn sort(args: &SortArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub fn sort(args: SortArgs, output: &mut Output) -> Result<Exit> {
     run(&EditRequest::Sort { check: args.check }, &args.edit, output)
 }
 
@@ -230,15 +217,15 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
     }
 }
 
-pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit> {
     let given = args.files.paths()?;
     let _locks = if args.dry_run { Vec::new() } else { locks(&given) };
     let (paths, sources) = config::read_regular(&given)?;
-    let now = args.time.or_now();
+    let now = args.time.at.unwrap_or_else(Timestamp::now);
     let mut edited = match config::edit(&sources, request, now, &|words| request::edit_command(words, &args.files)) {
         Ok(edited) => edited,
         Err(EditError::Usage { message, help, uncompared }) => {
-            tell(&[], edit::uncompared(&uncompared), output);
+            edit::uncompared(&uncompared).iter().for_each(|warning| output.warn(warning));
             return Err(Failure::message(Exit::Usage, message).with_help(help));
         }
         Err(EditError::Files(problems)) => return Err(problems.into()),
@@ -248,20 +235,16 @@ pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Resul
         edited.written = true;
         output.something_changed();
     }
-    tell(&edited.notes, edit::uncompared(&edited.uncompared), output);
-    if let Some(problems) = &edited.problems {
-        let failure = Failure::from(problems.clone());
-        if args.format == EditFormat::Text {
-            output.result(&text(&sources, &edited, output));
-            return Err(failure);
-        }
-        output.json(&edited);
-        output.error(&failure);
-        return Ok(failure.exit);
-    }
+    edited.notes.iter().for_each(|note| output.warn(&clean(note)));
+    edit::uncompared(&edited.uncompared).iter().for_each(|warning| output.warn(warning));
     match args.format {
         EditFormat::Json => output.json(&edited),
         EditFormat::Text => output.result(&text(&sources, &edited, output)),
+    }
+    if let Some(problems) = edited.problems {
+        let failure = Failure::from(problems);
+        output.error(&failure);
+        return Ok(failure.exit);
     }
     let files = counted(edited.files.len() as u64, "file");
     match (edited.files.is_empty(), args.dry_run) {
@@ -270,15 +253,6 @@ pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Resul
         (false, false) => output.note(&format!("{files} written.")),
     }
     Ok(Exit::Done)
-}
-
-fn tell(notes: &[String], uncompared: Option<String>, output: &mut Output) {
-    for note in notes {
-        output.warn(&clean(note));
-    }
-    if let Some(uncompared) = uncompared {
-        output.warn(&uncompared);
-    }
 }
 
 fn text(sources: &[Source], edited: &Edited, output: &Output) -> String {
@@ -293,13 +267,13 @@ fn text(sources: &[Source], edited: &Edited, output: &Output) -> String {
 }
 
 /// Replaces the files. All files that were read are compared with the disk before the first is replaced.
-fn write(paths: &[PathBuf], sources: &[Source], edited: &Edited) -> Result<(), Failure> {
+fn write(paths: &[PathBuf], sources: &[Source], edited: &Edited) -> Result<()> {
     let mut replacements = Vec::new();
     for (index, text) in &edited.files {
         let (Some(path), Some(source)) = (paths.get(*index), sources.get(*index)) else { continue };
         // A link stays, and its target is replaced.
         let staged = fs::canonicalize(path)
-            .and_then(|target| Staged::new(target, files::PUBLIC, |file| file.write_all(text.as_bytes())))
+            .and_then(|target| Staged::new(target, files::PUBLIC, &|file| file.write_all(text.as_bytes())))
             .map_err(|error| unwritten(source, error, &[]))?;
         replacements.push((source, staged));
     }

@@ -84,21 +84,18 @@ fn folder() -> Option<String> {
     Some(here.strip_prefix(root).ok()?.to_str()?.replace('\\', "/"))
 }
 
-/// Appends to the job summary, if there is one. A summary that cannot be written does not affect the result.
-pub fn append_summary(markdown: &str, output: &mut Output) {
-    if let Err(error) = append_to("GITHUB_STEP_SUMMARY", markdown) {
+/// Appends to the job summary, and sets the outputs `status` and `digest` of the step, if it has these files. Their
+/// failures do not affect the result.
+pub fn report_to_step(summary: &str, status: RunStatus, digest: Option<Digest>, output: &mut Output) {
+    let status = serde_json::to_value(status).unwrap_or_default();
+    let mut outputs = format!("status={}", status.as_str().unwrap_or_default());
+    if let Some(digest) = digest {
+        outputs.push_str(&format!("\ndigest={digest}"));
+    }
+    if let Err(error) = append_to("GITHUB_STEP_SUMMARY", summary) {
         output.warn(&format!("the job summary cannot be written: {error}"));
     }
-}
-
-/// Sets the outputs `status` and `digest` of the step, if it can have outputs.
-pub fn set_outputs(status: RunStatus, digest: Option<Digest>, output: &mut Output) {
-    let status = serde_json::to_value(status).unwrap_or_default();
-    let mut lines = format!("status={}", status.as_str().unwrap_or_default());
-    if let Some(digest) = digest {
-        lines.push_str(&format!("\ndigest={digest}"));
-    }
-    if let Err(error) = append_to("GITHUB_OUTPUT", &lines) {
+    if let Err(error) = append_to("GITHUB_OUTPUT", &outputs) {
         output.warn(&format!("the outputs of the step cannot be written: {error}"));
     }
 }
@@ -106,7 +103,7 @@ pub fn set_outputs(status: RunStatus, digest: Option<Digest>, output: &mut Outpu
 /// Appends lines to the file named by a variable, if it is set.
 fn append_to(name: &str, lines: &str) -> io::Result<()> {
     let Some(path) = os_variable(name) else { return Ok(()) };
-    files::write_through(Path::new(&path), OpenOptions::new().append(true).create(true), |file| {
+    files::write_through(Path::new(&path), OpenOptions::new().append(true).create(true), &|file| {
         writeln!(file, "{lines}")
     })
 }

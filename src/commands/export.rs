@@ -6,29 +6,28 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::request::{RunRequest, unknown_group};
-use super::{Exit, Failure, Output, files, session};
+use super::{Exit, Failure, Output, Result, files, session};
 use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
 use crate::cloudflare::ApiErrorKind;
 use crate::config::export::ExportExtras;
 use crate::config::{self, export};
-use crate::model::{AccountId, Desired, DesiredGroup, GroupId, GroupName, Observed};
+use crate::model::{AccountId, Desired, DesiredGroup, GroupId, GroupName, GroupSummary, Observed};
 use crate::observe;
 use crate::render::{clean, counted};
 
-pub const EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke export --out convoke.yaml
   convoke export --out-dir groups
   convoke export Developers 'Platform Admins'
 
 A plan of the exported files shows no changes. Groups are pinned by id. A member without a unique
-address is written by id.";
-
-#[derive(Clone, Debug, Args)]
+address is written by id.")]
 pub struct ExportArgs {
     /// The groups to write [default: all]
     #[arg(value_name = "GROUP")]
-    pub groups: Vec<String>,
+    pub groups: Vec<GroupName>,
     /// Write one file for each group into this folder, instead of one document to stdout
     #[arg(long, value_name = "DIR")]
     pub out_dir: Option<PathBuf>,
@@ -47,7 +46,7 @@ pub struct ExportArgs {
     pub connection: ConnectionArgs,
 }
 
-pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit> {
     let request = RunRequest::new(&args.files, &args.connection, PlanningArgs::default())?;
     // An empty file, such as a failed `> convoke.yaml` leaves, is no input.
     request.check_output("--out", args.out.as_deref().filter(|path| has_content(path)))?;
@@ -56,7 +55,7 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     let client = &connection.client;
     let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
-    let wanted = wanted(&current, args.groups.iter())?;
+    let wanted = wanted(&current, &args.groups)?;
     check_undeclared(&args.groups, &wanted, &declared)?;
     observe::read_members(client, &mut current, &wanted).await?;
     let scim = client.scim_groups().await;
@@ -65,10 +64,8 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
         Ok(scim) => export::external_groups(&current, &scim),
         Err(error) if error.kind == ApiErrorKind::Stopped => return Err(error.into()),
         Err(error) => {
-            let why = clean(&error.reason());
-            output.note(&format!(
-                "groups of an identity provider are not recognized, because SCIM cannot be read: {why}"
-            ));
+            let message = "groups of an identity provider are not recognized, because SCIM cannot be read";
+            output.note(&format!("{message}: {}", clean(&error.reason())));
             BTreeSet::new()
         }
     };
@@ -77,7 +74,7 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
     let document = || export::document(&export, connection.account_id);
     match (&args.out_dir, &args.out) {
         (Some(folder), _) => write(&export, connection.account_id, folder, args.force, output)?,
-        (None, Some(path)) => files::write(path, files::PUBLIC, |file| file.write_all(document().as_bytes()))?,
+        (None, Some(path)) => files::write(path, files::PUBLIC, &|file| file.write_all(document().as_bytes()))?,
         (None, None) => output.result(&document()),
     }
     for warning in &export.warnings {
@@ -89,7 +86,7 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure
 
 /// The account of the command line, the environment or the files, and what the files declare. Files that `-f` does not
 /// name may not exist yet, and `> convoke.yaml` empties the default file before it can be read.
-fn declared(request: &RunRequest) -> Result<(Option<AccountId>, Desired), Failure> {
+fn declared(request: &RunRequest) -> Result<(Option<AccountId>, Desired)> {
     let files = &request.files;
     let known = |desired: Desired| Ok((request.account(&desired)?, desired));
     if !files.files.is_empty() {
@@ -99,17 +96,17 @@ fn declared(request: &RunRequest) -> Result<(Option<AccountId>, Desired), Failur
     if paths.is_empty() || !paths.iter().all(|path| has_content(path)) {
         return Ok((request.account_id, Desired::default()));
     }
-    if files.are_named() || request.account_id.is_none() {
+    if !files.named().is_empty() || request.account_id.is_none() {
         return known(config::load(&paths)?);
     }
     Ok((request.account_id, config::load(&paths).unwrap_or_default()))
 }
 
 /// Checks that no file declares a named group.
-fn check_undeclared(names: &[String], wanted: &BTreeSet<GroupId>, declared: &Desired) -> Result<(), Failure> {
+fn check_undeclared(names: &[GroupName], wanted: &BTreeSet<GroupId>, declared: &Desired) -> Result<()> {
     let is_wanted = |(name, group): &(&GroupName, &DesiredGroup)| {
         let pin = group.pin.as_ref().filter(|_| !names.is_empty());
-        names.iter().any(|wanted| wanted == name.as_str()) || pin.is_some_and(|pin| wanted.contains(&pin.value))
+        names.contains(name) || pin.is_some_and(|pin| wanted.contains(&pin.value))
     };
     let Some((name, group)) = declared.groups.iter().find(is_wanted) else { return Ok(()) };
     let message = format!("group {:?} is already declared at {}", name.as_str(), group.origin);
@@ -120,19 +117,15 @@ fn has_content(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.len() > 0)
 }
 
-fn wanted<'a>(current: &Observed, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<GroupId>, Failure> {
-    let mut wanted = BTreeSet::new();
-    for name in names {
-        let mut named = current.groups.iter().filter(|(_, group)| group.name.as_str() == name).peekable();
-        if named.peek().is_none() {
-            let (message, known) = (format!("the account has no group {name:?}"), current.groups.values());
-            let help = "omit the names to export all groups";
-            return Err(unknown_group(message, &name.as_str().into(), known.map(|group| &group.name), help));
-        }
-        wanted.extend(named.map(|(id, _)| *id));
+/// The groups to write: those of these names, or all groups.
+fn wanted(current: &Observed, names: &[GroupName]) -> Result<BTreeSet<GroupId>> {
+    let known = || current.groups.values().map(|group| &group.name);
+    if let Some(unknown) = names.iter().find(|name| !known().any(|known| known == *name)) {
+        let message = format!("the account has no group {:?}", unknown.as_str());
+        return Err(unknown_group(message, unknown, known(), "omit the names to export all groups"));
     }
-    // Every name added a group, so there are no groups only if no name was given.
-    Ok(if wanted.is_empty() { current.groups.keys().copied().collect() } else { wanted })
+    let is_wanted = |group: &GroupSummary| names.is_empty() || names.contains(&group.name);
+    Ok(current.groups.iter().filter(|(_, group)| is_wanted(group)).map(|(id, _)| *id).collect())
 }
 
 /// Writes a file for each group. Writes nothing if an existing file would be lost.
@@ -142,7 +135,7 @@ fn write(
     folder: &Path,
     force: bool,
     output: &mut Output,
-) -> Result<(), Failure> {
+) -> Result<()> {
     let names = export::file_names(&export.groups);
     let texts = export.groups.values().filter_map(|group| {
         let path = folder.join(names.get(&group.id)?);
@@ -165,7 +158,7 @@ fn write(
         Failure::caused(Exit::Other, format!("the folder {} cannot be created", folder.display()), error)
     })?;
     for (path, text) in &new {
-        files::write(path, files::PUBLIC, |file| file.write_all(text.as_bytes()))?;
+        files::write(path, files::PUBLIC, &|file| file.write_all(text.as_bytes()))?;
     }
     let (written, unchanged) = (counted(new.len() as u64, "file"), same.len());
     output.note(&format!("{written} written to {}, {unchanged} unchanged", clean(&folder.display().to_string())));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cloudflare::{ApiError, ApiErrorKind, BaseUrlError, ClientError};
+use crate::cloudflare::{ApiError, ApiErrorKind, BaseUrlError};
 use crate::config::Problems;
 use crate::model::RunStatus;
 use crate::render::{FAILURE_VERSION, Failed};
@@ -143,15 +143,5 @@ impl From<BaseUrlError> for Failure {
     fn from(error: BaseUrlError) -> Self {
         let failure = Self::caused(Exit::Usage, "the API's URL cannot be used", error);
         failure.with_help("check --api-url and CLOUDFLARE_BASE_URL")
-    }
-}
-
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
-        let exit = match error {
-            ClientError::NoCredential(_) | ClientError::OddCredential(_) => Exit::Credentials,
-            ClientError::Setup(_) => Exit::Other,
-        };
-        Self::new(exit, error)
     }
 }

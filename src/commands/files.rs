@@ -1,13 +1,13 @@
 //! Reads and writes plans and other files. A file is written completely or not at all, and read up to a size limit.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use tempfile::NamedTempFile;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, Result};
 use crate::config;
 use crate::journal::{self, Record, UNREAD_WITHIN, unread};
 use crate::plan::Plan;
@@ -28,9 +28,11 @@ pub const PRIVATE: u32 = 0o600;
 /// The mode of new files: everybody can read them.
 pub const PUBLIC: u32 = 0o644;
 
-pub fn save_plan(plan: &Plan, path: &Path) -> Result<(), Failure> {
+pub type Content<'c> = &'c dyn Fn(&mut dyn Write) -> io::Result<()>;
+
+pub fn save_plan(plan: &Plan, path: &Path) -> Result<()> {
     let sealed = plan.sealed();
-    write(path, PRIVATE, |file| render::json(file, &sealed))
+    write(path, PRIVATE, &|file| render::json(file, &sealed))
 }
 
 /// Whether the file exists with exactly this content.
@@ -40,28 +42,19 @@ pub fn holds(path: &Path, bytes: &[u8]) -> bool {
 
 /// Writes a file. A regular file is replaced atomically and keeps its mode. A link stays, and its target is replaced.
 /// A device or a pipe is written directly.
-pub fn write(
-    path: &Path,
-    new_mode: u32,
-    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<(), Failure> {
+pub fn write(path: &Path, new_mode: u32, content: Content<'_>) -> Result<()> {
     let written = || {
-        let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
-        match path.metadata() {
-            Ok(metadata) if metadata.is_file() => {
-                let target = if is_link { path.canonicalize()? } else { path.to_path_buf() };
-                Staged::new(target, new_mode, content)?.replace()
-            }
+        let target = match path.metadata() {
+            Ok(metadata) if metadata.is_file() => path.canonicalize()?,
             // A folder fails here with the system's own message.
-            Ok(_) => write_through(path, OpenOptions::new().write(true), content),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && is_link => {
-                write_through(path, OpenOptions::new().write(true).create(true).truncate(true), content)
+            Ok(_) => return write_through(path, OpenOptions::new().write(true), content),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) if path.is_symlink() => {
+                return write_through(path, OpenOptions::new().write(true).create(true).truncate(true), content);
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Staged::new(path.to_path_buf(), new_mode, content)?.replace()
-            }
-            Err(error) => Err(error),
-        }
+            Err(_) => path.to_path_buf(),
+        };
+        Staged::new(target, new_mode, content)?.replace()
     };
     written().map_err(|error| {
         let failure = Failure::caused(Exit::Other, format!("{} cannot be written", path.display()), error);
@@ -75,11 +68,7 @@ pub fn write(
 
 /// Writes into what is there. A thread does it, because a FIFO blocks as long as nobody reads it. The wait ends when
 /// nothing was taken for some seconds.
-pub fn write_through(
-    path: &Path,
-    options: &OpenOptions,
-    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
+pub fn write_through(path: &Path, options: &OpenOptions, content: Content<'_>) -> io::Result<()> {
     let mut bytes = Vec::new();
     content(&mut bytes)?;
     let (path, options) = (path.to_owned(), options.clone());
@@ -106,23 +95,6 @@ pub fn write_through(
     }
 }
 
-/// Checks that an output is not one of the command's own inputs.
-pub fn check_output(flag: &str, output: Option<&Path>, inputs: &[PathBuf]) -> Result<(), Failure> {
-    let Some(output) = output else { return Ok(()) };
-    if let Some(folder) = inputs.iter().find(|folder| !output.exists() && config::reads_below(folder, output)) {
-        let message = format!("{flag} {} would be one of the files of {}", output.display(), folder.display());
-        return Err(Failure::message(Exit::Usage, message).with_help("name a file outside of this folder"));
-    }
-    if !output.is_file() {
-        return Ok(());
-    }
-    let written = fs::canonicalize(output).ok();
-    let read = |path: &&PathBuf| fs::canonicalize(path).ok() == written;
-    let Some(input) = config::found(inputs).into_iter().find(|path| read(&path)) else { return Ok(()) };
-    let message = format!("{flag} would overwrite {}, which this command reads", input.display());
-    Err(Failure::message(Exit::Usage, message).with_help("name another file"))
-}
-
 /// The complete new content of a regular file, stored beside it.
 pub struct Staged {
     target: PathBuf,
@@ -131,11 +103,7 @@ pub struct Staged {
 
 impl Staged {
     /// Writes the content beside the file, with its permissions and its owner, or with this mode for a new file.
-    pub fn new(
-        target: PathBuf,
-        new_mode: u32,
-        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> io::Result<Self> {
+    pub fn new(target: PathBuf, new_mode: u32, content: Content<'_>) -> io::Result<Self> {
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // The error of the temporary file would name it, and a user does not know it.
         folder.metadata()?;
@@ -181,27 +149,26 @@ fn set_permissions(new: &File, target: &Path, _new_mode: u32) -> io::Result<()> 
     target.metadata().map_or(Ok(()), |replaced| new.set_permissions(replaced.permissions()))
 }
 
-pub fn read_plan(path: &Path) -> Result<Plan, Failure> {
+pub fn read_plan(path: &Path) -> Result<Plan> {
     let use_flag = || format!("use -f for files that declare groups: '-f {}'", path.display());
     let bytes = read(path, LARGEST_PLAN).map_err(|error| match error.kind() {
         io::ErrorKind::IsADirectory => unreadable(path, error).with_help(use_flag()),
         _ => unreadable(path, error),
     })?;
     Plan::parse(&bytes).map_err(|error| {
-        let context = format!("{} is not a valid plan file", path.display());
-        let help =
-            if config::is_yaml(path) { use_flag() } else { "make a new plan: convoke plan --out FILE".to_owned() };
-        Failure::caused(Exit::Data, context, error).with_help(help)
+        let failure = Failure::caused(Exit::Data, format!("{} is not a valid plan file", path.display()), error);
+        let help = || "make a new plan: convoke plan --out FILE".to_owned();
+        failure.with_help(if config::is_yaml(path) { use_flag() } else { help() })
     })
 }
 
-pub fn read_journal(path: &Path) -> Result<Record, Failure> {
+pub fn read_journal(path: &Path) -> Result<Record> {
     let bytes = read(path, LARGEST_JOURNAL).map_err(|error| unreadable(path, error))?;
     journal::parse(&bytes)
         .map_err(|error| Failure::caused(Exit::Data, format!("{} is not a valid journal", path.display()), error))
 }
 
-pub fn read_seed(path: &Path) -> Result<Seed, Failure> {
+pub fn read_seed(path: &Path) -> Result<Seed> {
     Seed::load(path).map_err(|error| {
         if config::load(&[path.to_owned()]).is_ok() {
             let message = format!("{} is a configuration, not a seed", path.display());

@@ -8,9 +8,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
-use std::rc::Rc;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, Result};
 use crate::config::{self, Source};
 
 /// As many links as Linux follows in one path.
@@ -22,55 +21,47 @@ pub struct Checkout {
     pub paths: Vec<PathBuf>,
 }
 
-pub enum Snapshot {
-    /// None of the paths exists, or they are folders without files.
-    Absent,
-    Files(Vec<Source>),
-    /// A link that leads nowhere, for example.
-    Unreadable(String),
-}
-
 impl Checkout {
     /// Finds the repository of the files and their paths in it.
-    pub fn of(files: &[PathBuf]) -> Result<Self, Failure> {
-        let mut checkout: Option<Self> = None;
-        for file in files {
-            let (root, path) = locate(file)?;
-            match &mut checkout {
-                None => checkout = Some(Self { root, paths: vec![path] }),
-                Some(found) if found.root == root => found.paths.push(path),
-                Some(found) => {
-                    let message =
-                        format!("the files lie in two repositories: {} and {}", found.root.display(), root.display());
-                    return Err(Failure::message(Exit::Usage, message).with_help("name a path instead of a revision"));
-                }
-            }
+    pub fn of(files: &[PathBuf]) -> Result<Self> {
+        let located: Vec<_> = files.iter().map(|file| locate(file)).collect::<Result<_, _>>()?;
+        let Some((root, _)) = located.first().cloned() else {
+            return Err(Failure::message(Exit::Usage, "no files are named"));
+        };
+        if let Some((other, _)) = located.iter().find(|(other, _)| *other != root) {
+            let message = format!("the files lie in two repositories: {} and {}", root.display(), other.display());
+            return Err(Failure::message(Exit::Usage, message).with_help("name a path instead of a revision"));
         }
-        checkout.ok_or_else(|| Failure::message(Exit::Usage, "no files are named"))
+        Ok(Self { root, paths: located.into_iter().map(|(_, path)| path).collect() })
     }
 
     /// The repository of the working directory, with files named relative to its root.
-    pub fn here(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let (root, _) = find(Path::new("."))?.map_err(|said| outside(Path::new("."), &said))?;
+    pub fn here(paths: &[PathBuf]) -> Result<Self> {
+        let (root, _) = find(Path::new("."), Path::new("."))?;
         Ok(Self { root, paths: paths.to_vec() })
     }
 
-    /// Reads the files as they are in a revision.
-    pub fn read(&self, revision: &str) -> Result<Snapshot, Failure> {
+    /// Reads the files as they are in a revision. There are none if none of the paths exists there, or if they are
+    /// folders without files.
+    ///
+    /// # Errors
+    ///
+    /// With the exit code of data if a file there cannot be used, such as a link that leads nowhere.
+    pub fn read(&self, revision: &str) -> Result<Vec<Source>> {
         let commit = self.commit(revision)?;
         let failed = |error: io::Error| Failure::caused(Exit::Other, "git cannot read the repository", error);
         let mut tree = Tree::open(&self.root, &commit, revision).map_err(failed)?;
         for path in &self.paths {
-            match tree.resolve(path, path).and_then(|node| tree.add(path, node)) {
+            match tree.resolve(path, path).and_then(|real| tree.add(path, real)) {
                 Ok(()) | Err(Unread::Missing) => {}
-                Err(Unread::Broken(message)) => return Ok(Snapshot::Unreadable(message)),
+                Err(Unread::Broken(message)) => return Err(Failure::message(Exit::Data, message)),
                 Err(Unread::Failed(error)) => return Err(failed(error)),
             }
         }
-        Ok(if tree.sources.is_empty() { Snapshot::Absent } else { Snapshot::Files(std::mem::take(&mut tree.sources)) })
+        Ok(std::mem::take(&mut tree.sources))
     }
 
-    fn commit(&self, revision: &str) -> Result<String, Failure> {
+    fn commit(&self, revision: &str) -> Result<String> {
         let unknown = || {
             let message = format!("the repository {} has no such revision", self.root.display());
             Failure::message(Exit::Usage, message).with_help(
@@ -85,8 +76,7 @@ impl Checkout {
         let object = format!("{revision}^{{commit}}");
         let output = run(&self.root, ["rev-parse", "--verify", "--quiet", "--end-of-options", &object])?;
         let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        let is_id = !commit.is_empty() && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if output.status.success() && is_id { Ok(commit) } else { Err(unknown()) }
+        if output.status.success() { Ok(commit) } else { Err(unknown()) }
     }
 }
 
@@ -95,10 +85,7 @@ impl Checkout {
 pub fn committed(files: &[PathBuf], read: &[Source]) -> Option<(String, Vec<String>)> {
     let checkout = Checkout::of(files).ok()?;
     let commit = checkout.commit("HEAD").ok()?;
-    let there = match checkout.read(&commit).ok()? {
-        Snapshot::Files(sources) => sources,
-        Snapshot::Absent | Snapshot::Unreadable(_) => Vec::new(),
-    };
+    let there = checkout.read(&commit).unwrap_or_default();
     // The paths here and there begin at different folders, and there with the commit.
     let key = |source: &Source| {
         let name = source.path.rsplit(['/', '\\', ':']).next().map(str::to_owned);
@@ -116,19 +103,19 @@ pub fn committed(files: &[PathBuf], read: &[Source]) -> Option<(String, Vec<Stri
 }
 
 /// The root of the repository of a file or folder, and its path there.
-fn locate(path: &Path) -> Result<(PathBuf, PathBuf), Failure> {
-    let own = if path.is_dir() { find(path)? } else { Err(String::new()) };
+fn locate(path: &Path) -> Result<(PathBuf, PathBuf)> {
+    let own = path.is_dir().then(|| find(path, path));
     let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
     let (Some(parent), Some(name)) = (parent, path.file_name()) else {
-        return own.map_err(|said| outside(path, &said));
+        return own.unwrap_or_else(|| Err(outside(path, "")));
     };
-    match (own, find(parent)?) {
+    match (own, find(parent, path)) {
         // The name is kept, because it may be a link that leads elsewhere in another revision.
-        (Ok((root, _)), Ok((same, prefix))) if root == same => Ok((same, prefix.join(name))),
-        (Ok(own), _) => Ok(own),
-        (Err(_), Ok((root, prefix))) if !path.is_dir() => Ok((root, prefix.join(name))),
-        (Err(_), Ok(_)) => Err(outside(path, "it is a link to another place")),
-        (Err(_), Err(said)) => Err(outside(path, &said)),
+        (Some(Ok((root, _))), Ok((same, prefix))) if root == same => Ok((same, prefix.join(name))),
+        (Some(Ok(own)), _) => Ok(own),
+        (Some(Err(_)), Ok(_)) => Err(outside(path, "it is a link to another place")),
+        (None, Ok((root, prefix))) => Ok((root, prefix.join(name))),
+        (_, Err(failure)) => Err(failure),
     }
 }
 
@@ -146,21 +133,19 @@ fn outside(path: &Path, said: &str) -> Failure {
     Failure::message(Exit::Usage, message).with_help(help)
 }
 
-/// The root of the repository of a folder, and the folder's path there; or what git says.
-fn find(folder: &Path) -> Result<Result<(PathBuf, PathBuf), String>, Failure> {
+/// The root of the repository of a folder, and the folder's path there. A failure names the path that is looked for.
+fn find(folder: &Path, named: &Path) -> Result<(PathBuf, PathBuf)> {
     if !folder.is_dir() {
-        return Ok(Err("the folder does not exist".into()));
+        return Err(outside(named, "the folder does not exist"));
     }
     let output = run(folder, ["rev-parse", "--show-toplevel", "--show-prefix"])?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.lines().next().unwrap_or_default().trim_start_matches("fatal: ");
-        return Ok(Err(said.to_owned()));
+        return Err(outside(named, said.lines().next().unwrap_or_default().trim_start_matches("fatal: ")));
     }
     let mut lines = output.stdout.split(|byte| *byte == b'\n');
     let mut line = || path_from(lines.next().unwrap_or_default());
-    let (root, prefix) = (line(), line());
-    Ok(Ok((root, prefix.components().collect())))
+    Ok((line(), line().components().collect()))
 }
 
 #[cfg(unix)]
@@ -173,8 +158,8 @@ fn path_from(bytes: &[u8]) -> PathBuf {
     String::from_utf8_lossy(bytes).as_ref().into()
 }
 
-fn run<'a>(folder: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output, Failure> {
-    git(folder).args(arguments).stdin(Stdio::null()).output().map_err(|error| {
+fn run<'a>(folder: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output> {
+    git(folder).args(arguments).output().map_err(|error| {
         let context = "a Git revision is named, but the program git cannot be run";
         Failure::caused(Exit::Usage, context, error).with_help("install git, or name a path that exists")
     })
@@ -182,19 +167,12 @@ fn run<'a>(folder: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Resul
 
 fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
-    command.arg("-C").arg(folder).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
+    command.arg("-C").arg(folder).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null());
     // A Git hook sets these for the repository that it runs in, relative to another folder.
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
         command.env_remove(name);
     }
     command
-}
-
-#[derive(Clone, Debug)]
-struct TreeNode {
-    kind: ObjectKind,
-    id: String,
-    real: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,9 +182,6 @@ enum ObjectKind {
     Link,
     Submodule,
 }
-
-/// The entries of a folder: by name, their kind and the id of their object.
-type FolderEntries = BTreeMap<PathBuf, (ObjectKind, String)>;
 
 /// Why a path of a tree was not read.
 enum Unread {
@@ -222,15 +197,15 @@ impl From<io::Error> for Unread {
     }
 }
 
-/// The tree of a commit. One `git cat-file --batch` answers all questions.
+/// The tree of a commit. One `git cat-file --batch` reads all objects.
 struct Tree<'r> {
     root: &'r Path,
     revision: &'r str,
+    /// The kind and the id of everything below the root.
+    entries: BTreeMap<PathBuf, (ObjectKind, String)>,
     process: Child,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
-    top: String,
-    folders: BTreeMap<String, Rc<FolderEntries>>,
     /// The real paths so far, so that each file is read once and a cycle of links ends.
     seen: BTreeSet<PathBuf>,
     sources: Vec<Source>,
@@ -238,142 +213,118 @@ struct Tree<'r> {
 
 impl<'r> Tree<'r> {
     fn open(root: &'r Path, commit: &str, revision: &'r str) -> io::Result<Self> {
+        let listing = git(root).args(["ls-tree", "-r", "-t", "-z", "--full-tree", commit]).output()?;
+        if !listing.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&listing.stderr).trim().to_owned()));
+        }
+        let entries = listing.stdout.split(|byte| *byte == 0).filter_map(entry).collect();
         let mut command = git(root);
         command.args(["cat-file", "--batch"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn()?;
         let pipes = process.stdin.take().zip(process.stdout.take());
         let (questions, answers) = pipes.ok_or_else(|| io::Error::other("git has no pipes"))?;
-        let (answers, top, sources) = (BufReader::new(answers), format!("{commit}^{{tree}}"), Vec::new());
-        let (folders, seen) = (BTreeMap::new(), BTreeSet::new());
-        Ok(Self { root, revision, process, questions, answers, top, folders, seen, sources })
+        let (answers, seen, sources) = (BufReader::new(answers), BTreeSet::new(), Vec::new());
+        Ok(Self { root, revision, entries, process, questions, answers, seen, sources })
     }
 
-    /// The content of an object, and the length of ids in bytes.
-    fn object(&mut self, id: &str) -> io::Result<(Vec<u8>, usize)> {
+    fn object(&mut self, id: &str) -> io::Result<Vec<u8>> {
         writeln!(self.questions, "{id}")?;
         self.questions.flush()?;
         let mut header = String::new();
         self.answers.read_line(&mut header)?;
         let words: Vec<&str> = header.split_whitespace().collect();
-        let [full, _, size] = words.as_slice() else { return Err(io::Error::other(header.trim().to_owned())) };
+        let [_, _, size] = words.as_slice() else { return Err(io::Error::other(header.trim().to_owned())) };
         let size: u64 = size.parse().map_err(io::Error::other)?;
         if size > config::LARGEST_FILE as u64 {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let (mut content, width) = (Vec::new(), full.len() / 2);
+        let mut content = Vec::new();
         // A line end follows the content.
         (&mut self.answers).take(size + 1).read_to_end(&mut content)?;
         content.pop();
-        Ok((content, width))
+        Ok(content)
     }
 
-    fn folder(&mut self, id: &str) -> io::Result<Rc<FolderEntries>> {
-        if let Some(known) = self.folders.get(id) {
-            return Ok(Rc::clone(known));
-        }
-        let (content, width) = self.object(id)?;
-        let mut rest = content.as_slice();
-        let mut entries = BTreeMap::new();
-        // Each entry is "MODE NAME", a zero byte, and the id in binary.
-        while let Some(end) = rest.iter().position(|byte| *byte == 0) {
-            let (head, tail) = rest.split_at(end);
-            let Some((object, next)) = tail.get(1..).and_then(|tail| tail.split_at_checked(width)) else { break };
-            let space = head.iter().position(|byte| *byte == b' ').unwrap_or(head.len());
-            let (mode, name) = head.split_at(space);
-            let kind = match mode {
-                b"40000" => ObjectKind::Folder,
-                b"120000" => ObjectKind::Link,
-                b"160000" => ObjectKind::Submodule,
-                _ => ObjectKind::File,
-            };
-            let id = object.iter().map(|byte| format!("{byte:02x}")).collect();
-            entries.insert(path_from(name.get(1..).unwrap_or_default()), (kind, id));
-            rest = next;
-        }
-        let entries = Rc::new(entries);
-        self.folders.insert(id.to_owned(), Rc::clone(&entries));
-        Ok(entries)
-    }
-
-    /// Finds a path, relative to the root, through links. A failure names the path that leads there.
-    fn resolve(&mut self, path: &Path, named: &Path) -> Result<TreeNode, Unread> {
-        let top = TreeNode { kind: ObjectKind::Folder, id: self.top.clone(), real: PathBuf::new() };
-        let mut nodes = vec![top];
+    /// The real path of a path, relative to the root, through links. A failure names the path that leads there.
+    fn resolve(&mut self, path: &Path, named: &Path) -> Result<PathBuf, Unread> {
+        let mut real = PathBuf::new();
         let mut links = 0;
         let mut rest: VecDeque<PathBuf> = parts(path);
         while let Some(part) = rest.pop_front() {
             if part == Path::new("..") {
-                nodes.pop();
-                if nodes.is_empty() {
+                if !real.pop() {
                     return Err(self.broken(named, "the link leads out of the repository"));
                 }
                 continue;
             }
-            let Some(TreeNode { kind: ObjectKind::Folder, id, real }) = nodes.last().cloned() else {
-                return Err(Unread::Missing);
-            };
-            let Some((kind, id)) = self.folder(&id)?.get(&part).cloned() else {
-                return Err(if links == 0 { Unread::Missing } else { self.broken(named, "the link leads to nothing") });
-            };
-            if kind != ObjectKind::Link {
-                nodes.push(TreeNode { kind, id, real: real.join(part) });
-                continue;
+            let found = real.join(part);
+            match self.entries.get(&found).cloned() {
+                None if links == 0 => return Err(Unread::Missing),
+                None => return Err(self.broken(named, "the link leads to nothing")),
+                Some((ObjectKind::Link, id)) => {
+                    links += 1;
+                    let target = path_from(&self.object(&id)?);
+                    if links > MOST_LINKS {
+                        return Err(self.broken(named, "too many links"));
+                    }
+                    if target.is_absolute() {
+                        return Err(self.broken(named, "the link leads out of the repository"));
+                    }
+                    parts(&target).into_iter().rev().for_each(|part| rest.push_front(part));
+                }
+                Some(_) => real = found,
             }
-            links += 1;
-            let target = path_from(&self.object(&id)?.0);
-            if links > MOST_LINKS || target.is_absolute() {
-                let why = if links > MOST_LINKS { "too many links" } else { "the link leads out of the repository" };
-                return Err(self.broken(named, why));
-            }
-            parts(&target).into_iter().rev().for_each(|part| rest.push_front(part));
         }
-        nodes.pop().ok_or(Unread::Missing)
+        Ok(real)
     }
 
     /// Adds a file, or all files below a folder.
-    fn add(&mut self, path: &Path, node: TreeNode) -> Result<(), Unread> {
-        if !self.seen.insert(node.real.clone()) {
+    fn add(&mut self, path: &Path, real: PathBuf) -> Result<(), Unread> {
+        if !self.seen.insert(real.clone()) {
             return Ok(());
         }
-        match node.kind {
-            ObjectKind::Folder => {
-                for name in self.folder(&node.id)?.keys().filter(|name| !config::is_hidden(name)) {
-                    let below = path.join(name);
-                    let child = match self.resolve(&node.real.join(name), &below) {
-                        Err(Unread::Missing) => Err(self.broken(&below, "it is not there")),
-                        found => found,
-                    }?;
-                    if child.kind != ObjectKind::File || config::is_yaml(name) {
-                        self.add(&below, child)?;
+        match self.entries.get(&real).cloned() {
+            // The root is no entry.
+            None | Some((ObjectKind::Folder, _)) => {
+                let below = self.entries.range(real.clone()..).map(|(entry, _)| entry);
+                let below = below.take_while(|entry| entry.starts_with(&real));
+                let children = below.filter(|entry| entry.parent() == Some(&real) && !config::is_hidden(entry));
+                for child in children.cloned().collect::<Vec<PathBuf>>() {
+                    let shown = path.join(child.file_name().unwrap_or_default());
+                    let found = self.resolve(&child, &shown)?;
+                    let is_file = matches!(self.entries.get(&found), Some((ObjectKind::File, _)));
+                    if !is_file || config::is_yaml(&child) {
+                        self.add(&shown, found)?;
                     }
                 }
             }
-            ObjectKind::File => {
-                let bytes = match self.object(&node.id) {
+            Some((ObjectKind::File, id)) => {
+                let bytes = match self.object(&id) {
                     Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
                         return Err(self.broken(path, "the file is too large"));
                     }
-                    content => content?.0,
+                    content => content?,
                 };
-                let filtered = self.checked_out(bytes, &node)?;
+                let filtered = self.checked_out(bytes, &real, &id)?;
                 let bytes = filtered.ok_or_else(|| self.broken(path, "its Git filter failed"))?;
                 self.sources.push(Source { path: self.shown(path), bytes });
             }
-            ObjectKind::Link | ObjectKind::Submodule => return Err(self.broken(path, "it is a submodule")),
+            Some((ObjectKind::Link | ObjectKind::Submodule, _)) => {
+                return Err(self.broken(path, "it is a submodule"));
+            }
         }
         Ok(())
     }
 
     /// The content that a checkout has. Only for files that are stored in another form (Git LFS, encrypted), because
     /// each needs a process of its own.
-    fn checked_out(&self, bytes: Vec<u8>, node: &TreeNode) -> io::Result<Option<Vec<u8>>> {
+    fn checked_out(&self, bytes: Vec<u8>, real: &Path, id: &str) -> io::Result<Option<Vec<u8>>> {
         if !bytes.starts_with(b"version https://git-lfs") && !bytes.contains(&0) {
             return Ok(Some(bytes));
         }
         let mut path = OsString::from("--path=");
-        path.push(&node.real);
-        let output =
-            git(self.root).args(["cat-file", "--filters"]).arg(path).arg(&node.id).stdin(Stdio::null()).output()?;
+        path.push(real);
+        let output = git(self.root).args(["cat-file", "--filters"]).arg(path).arg(id).output()?;
         Ok(output.status.success().then_some(output.stdout))
     }
 
@@ -391,6 +342,20 @@ impl Drop for Tree<'_> {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The path, the kind and the id of an entry of a listed tree: "MODE TYPE ID", a tab and the path.
+fn entry(line: &[u8]) -> Option<(PathBuf, (ObjectKind, String))> {
+    let tab = line.iter().position(|byte| *byte == b'\t')?;
+    let words = std::str::from_utf8(line.get(..tab)?).ok()?;
+    let (mode, id) = (words.split(' ').next()?, words.split(' ').next_back()?);
+    let kind = match mode {
+        "040000" => ObjectKind::Folder,
+        "120000" => ObjectKind::Link,
+        "160000" => ObjectKind::Submodule,
+        _ => ObjectKind::File,
+    };
+    Some((path_from(line.get(tab + 1..)?), (kind, id.to_owned())))
 }
 
 fn parts(path: &Path) -> VecDeque<PathBuf> {

@@ -1,20 +1,16 @@
 //! `completions`, `man` and `schema`: what the program knows about itself and its files.
 
-use std::io::Write as _;
+use std::fmt::Display;
+use std::io::{self, Write};
 
 use clap::{Args, Command, CommandFactory as _, ValueEnum};
 
-use super::{Cli, EXAMPLES, Exit, Failure, Output};
+use super::{Cli, EXAMPLES, Exit, Failure, Output, Result};
 use crate::cli::LogFormat;
 use crate::doctor::Diagnosis;
 use crate::plan::{Plan, Review};
 use crate::report::Report;
 use crate::{config, journal, sandbox};
-
-pub const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  convoke completions bash > /etc/bash_completion.d/convoke
-  convoke completions zsh > ~/.zfunc/_convoke";
 
 /// These commands log nothing, so the flag of all commands is a usage error here.
 #[derive(Clone, Debug, Args)]
@@ -28,18 +24,21 @@ fn no_log_format(_: &str) -> Result<LogFormat, &'static str> {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  convoke completions bash > /etc/bash_completion.d/convoke
+  convoke completions zsh > ~/.zfunc/_convoke")]
 pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
     #[command(flatten)]
     pub no_log: NoLog,
 }
 
-pub const MAN_EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke man | man -l -
-  convoke man plan > convoke-plan.1";
-
-#[derive(Clone, Debug, Args)]
+  convoke man plan > convoke-plan.1")]
 pub struct ManArgs {
     /// The command to print the page of [default: convoke itself]
     #[arg(value_name = "COMMAND")]
@@ -48,11 +47,10 @@ pub struct ManArgs {
     pub no_log: NoLog,
 }
 
-pub const SCHEMA_EXAMPLES: &str = "\
-Examples:
-  convoke schema config > config.schema.json";
-
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  convoke schema config > config.schema.json")]
 pub struct SchemaArgs {
     /// The kind of file
     #[arg(value_enum, value_name = "FILE")]
@@ -95,7 +93,7 @@ const ENVIRONMENT: [(&str, &str); 7] = [
 const FILES: [(&str, &str); 1] =
     [("convoke.yaml", "The configuration that is read by default. convoke schema config prints its schema.")];
 
-pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "convoke", &mut script);
     output.result(&String::from_utf8_lossy(&script));
@@ -103,7 +101,7 @@ pub fn completions(args: &CompletionsArgs, output: &mut Output) -> Result<Exit, 
 }
 
 /// Prints a manual page of the program or of a command.
-pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit> {
     let mut program = Cli::command();
     program.build();
     let command = match &args.command {
@@ -116,14 +114,12 @@ pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit, Failure> {
             command.display_name(format!("convoke-{name}"))
         }
     };
-    let page =
-        page(command).map_err(|error| Failure::caused(Exit::Other, "the manual page cannot be written", error))?;
-    output.result(&String::from_utf8_lossy(&page));
+    output.stream(&|to| page(&command, to));
     Ok(Exit::Done)
 }
 
 /// Prints the JSON Schema of a file that convoke reads or writes.
-pub fn schema(args: &SchemaArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub fn schema(args: &SchemaArgs, output: &mut Output) -> Result<Exit> {
     let schema = match args.of {
         SchemaOf::Config => {
             output.result(config::SCHEMA);
@@ -140,40 +136,43 @@ pub fn schema(args: &SchemaArgs, output: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn page(command: Command) -> std::io::Result<Vec<u8>> {
+fn page(command: &Command, to: &mut dyn Write) -> io::Result<()> {
     let has_subcommands = command.has_subcommands();
     let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     // The program's help has the exit codes too, which are a section of their own here.
     let examples = if has_subcommands { EXAMPLES } else { &help };
-    let man = clap_mangen::Man::new(command.after_help("")).source(concat!("convoke ", env!("CARGO_PKG_VERSION")));
-    let mut roff = Vec::new();
-    man.render_title(&mut roff)?;
-    man.render_name_section(&mut roff)?;
-    man.render_synopsis_section(&mut roff)?;
-    man.render_description_section(&mut roff)?;
-    man.render_options_section(&mut roff)?;
+    let man =
+        clap_mangen::Man::new(command.clone().after_help("")).source(concat!("convoke ", env!("CARGO_PKG_VERSION")));
+    man.render_title(to)?;
+    man.render_name_section(to)?;
+    man.render_synopsis_section(to)?;
+    man.render_description_section(to)?;
+    man.render_options_section(to)?;
     if has_subcommands {
-        man.render_subcommands_section(&mut roff)?;
+        man.render_subcommands_section(to)?;
     }
-    let codes = Exit::MEANINGS.map(|(exit, meaning, details)| (exit.code().to_string(), format!("{meaning}{details}")));
-    section(&mut roff, "EXIT STATUS", codes.iter().map(|(code, meaning)| (code.as_str(), meaning.as_str())))?;
-    section(&mut roff, "ENVIRONMENT", ENVIRONMENT)?;
-    section(&mut roff, "FILES", FILES)?;
+    section(
+        to,
+        "EXIT STATUS",
+        Exit::MEANINGS.map(|(exit, meaning, details)| (exit.code(), format!("{meaning}{details}"))),
+    )?;
+    section(to, "ENVIRONMENT", ENVIRONMENT)?;
+    section(to, "FILES", FILES)?;
     let examples = examples.strip_prefix("Examples:\n").unwrap_or(examples);
     if !examples.is_empty() {
-        writeln!(roff, ".SH EXAMPLES\n.nf\n{}\n.fi", escaped(examples))?;
+        writeln!(to, ".SH EXAMPLES\n.nf\n{}\n.fi", escaped(examples))?;
     }
-    Ok(roff)
+    Ok(())
 }
 
-fn section<'t>(
-    roff: &mut Vec<u8>,
+fn section(
+    to: &mut dyn Write,
     title: &str,
-    entries: impl IntoIterator<Item = (&'t str, &'t str)>,
-) -> std::io::Result<()> {
-    writeln!(roff, ".SH \"{title}\"")?;
+    entries: impl IntoIterator<Item = (impl Display, impl Display)>,
+) -> io::Result<()> {
+    writeln!(to, ".SH \"{title}\"")?;
     for (term, text) in entries {
-        writeln!(roff, ".TP\n\\fB{}\\fR\n{}", escaped(term), escaped(text))?;
+        writeln!(to, ".TP\n\\fB{}\\fR\n{}", escaped(&term.to_string()), escaped(&text.to_string()))?;
     }
     Ok(())
 }

@@ -8,17 +8,15 @@ use serde::Serialize;
 use tracing::Level;
 
 use super::environment::os_variable;
+use super::files::Content;
 use super::progress::Stderr;
-use super::{Exit, Failure, show};
+use super::{Exit, Failure, Result, show};
 use crate::cli::{Color, LogFormat, OutputArgs};
 use crate::cloudflare::Client;
 use crate::model::whole_second;
-use crate::render;
-use crate::render::Failed;
-use crate::render::Format;
-use crate::render::counted;
 use crate::render::escape::clean_lines;
 use crate::render::text::{ADD, Layout, REMOVE, WARN, paint};
+use crate::render::{self, Failed, Format, counted};
 
 const DEFAULT_WIDTH: usize = 100;
 
@@ -27,9 +25,7 @@ const DEFAULT_WIDTH: usize = 100;
 pub struct Output {
     pub layout: Layout,
     pub format: Format,
-    pub quiet: bool,
-    pub log_format: LogFormat,
-    verbose: bool,
+    pub args: OutputArgs,
     colors_messages: bool,
     command: String,
     /// Whether the account was changed, so that the result must reach the user.
@@ -42,7 +38,7 @@ pub struct Output {
 }
 
 impl Output {
-    pub fn new(command: &str, format: Format, args: &OutputArgs) -> Self {
+    pub fn new(command: &str, format: Format, args: OutputArgs) -> Self {
         let no_color = os_variable("NO_COLOR").is_some() || os_variable("TERM").is_some_and(|term| term == "dumb");
         let color = |terminal: bool| match args.color {
             Color::Always => true,
@@ -52,10 +48,8 @@ impl Output {
         Self {
             layout: Layout { width: width(), color: color(io::stdout().is_terminal()) },
             format,
-            quiet: args.quiet,
-            log_format: args.log_format,
-            verbose: args.verbose > 0,
             colors_messages: color(io::stderr().is_terminal()),
+            args,
             command: command.into(),
             changed: false,
             result_lost: false,
@@ -77,14 +71,14 @@ impl Output {
     }
 
     pub fn result(&mut self, text: &str) {
-        self.stream(|to| to.write_all(text.as_bytes()));
+        self.stream(&|to| to.write_all(text.as_bytes()));
     }
 
     pub fn json(&mut self, document: &impl Serialize) {
-        self.stream(|to| render::json(to, document));
+        self.stream(&|to| render::json(to, document));
     }
 
-    pub fn stream(&mut self, content: impl Fn(&mut dyn Write) -> io::Result<()>) {
+    pub fn stream(&mut self, content: Content<'_>) {
         let written = || -> io::Result<()> {
             let mut stdout = BufWriter::new(io::stdout().lock());
             content(&mut stdout)?;
@@ -96,13 +90,13 @@ impl Output {
     }
 
     /// Writes a result to stderr, because stdout failed. A closed pipe (`| head`) is not an error.
-    fn rescue(&mut self, error: &io::Error, content: impl Fn(&mut dyn Write) -> io::Result<()>) {
+    fn rescue(&mut self, error: &io::Error, content: Content<'_>) {
         if error.kind() == io::ErrorKind::BrokenPipe && !self.changed {
             return;
         }
         self.result_lost |= !self.changed;
         let message = format!("cannot write the result to stdout ({error}); it follows here");
-        match self.log_format {
+        match self.args.log_format {
             LogFormat::Text => {
                 self.message(Level::ERROR, &message, None);
                 let _ = content(&mut BufWriter::new(io::stderr().lock()));
@@ -118,7 +112,7 @@ impl Output {
 
     /// Writes a message for a user at a terminal, unless `--quiet` is given.
     pub fn note(&mut self, message: &str) {
-        if !self.quiet {
+        if !self.args.quiet {
             self.message(Level::INFO, message, None);
         }
     }
@@ -136,19 +130,21 @@ impl Output {
 
     /// Writes the number of requests to the API, with `-v`.
     pub fn cost(&mut self) {
-        if let Some(client) = self.client.as_ref().filter(|_| self.verbose) {
+        if let Some(client) = self.client.as_ref().filter(|_| self.args.verbose > 0) {
             self.note(&format!("{} to the API", counted(client.requests(), "request")));
         }
     }
 
-    /// Reports that a side output could not be written. The result is still valid. The exit code reports the failure
-    /// if the result's own code is 0.
-    pub fn side_output_failed(&mut self, failure: &Failure) {
+    /// Reports a side output that could not be written, and returns whether it was. The result is valid without it. The
+    /// exit code reports the failure if the result's own code is 0.
+    pub fn side_output(&mut self, written: Result<()>) -> bool {
+        let Err(failure) = &written else { return true };
         self.side_output_failed = true;
         match failure.error.downcast_ref::<io::Error>().map(io::Error::kind) {
             Some(io::ErrorKind::TimedOut) => self.warn(&failure.to_string()),
             _ => self.error(failure),
         }
+        false
     }
 
     /// The exit code of the run, for this code of the result.
@@ -166,7 +162,7 @@ impl Output {
         };
         for problem in problems.iter() {
             // In text, a blank line separates two problems.
-            let end = if self.log_format == LogFormat::Json { "" } else { "\n" };
+            let end = if self.args.log_format == LogFormat::Json { "" } else { "\n" };
             self.message(Level::ERROR, &format!("{}{end}", problem.to_string().trim_end()), None);
         }
         self.message(Level::INFO, &problems.summary(), failure.help.as_deref());
@@ -179,7 +175,7 @@ impl Output {
     }
 
     fn message(&mut self, level: Level, message: &str, help: Option<&str>) {
-        if self.log_format == LogFormat::Json {
+        if self.args.log_format == LogFormat::Json {
             let fields = match help {
                 Some(help) => serde_json::json!({"message": message, "help": help}),
                 None => serde_json::json!({ "message": message }),

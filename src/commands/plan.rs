@@ -5,19 +5,18 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::request::RunRequest;
-use super::{Exit, Failure, Output, files, session, show};
+use super::{Exit, Failure, Output, Result, files, session, show};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
 use crate::plan::{Digest, LeftOutKind, Plan};
 use crate::render::view::View;
 
-pub const EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke plan
   convoke plan --out plan.json
   convoke plan -f groups --base main/groups --format markdown
-  convoke plan --sandbox seed.yaml";
-
-#[derive(Clone, Debug, Args)]
+  convoke plan --sandbox seed.yaml")]
 pub struct PlanArgs {
     #[command(flatten)]
     pub files: FileArgs,
@@ -42,7 +41,7 @@ pub struct PlanArgs {
     pub format: FormatArgs,
 }
 
-pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit> {
     let request = RunRequest::new(&args.files, &args.connection, args.planning.clone())?;
     let request = RunRequest { options: args.options.clone(), ..request };
     request.check_output("--out", args.out.as_deref())?;
@@ -55,13 +54,8 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit, Failure> 
     if args.out.is_some() {
         plan.paths = session::recorded_paths(&request);
     }
-    let saved = args.out.as_ref().filter(|_| !is_stale).filter(|path| match files::save_plan(&plan, path) {
-        Ok(()) => true,
-        Err(failure) => {
-            output.side_output_failed(&failure);
-            false
-        }
-    });
+    let out = args.out.as_ref().filter(|_| !is_stale);
+    let saved = out.filter(|path| output.side_output(files::save_plan(&plan, path)));
     let apply = match saved {
         Some(path) => request.apply_saved_command(path),
         None => request.apply_command(),

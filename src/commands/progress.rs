@@ -1,8 +1,8 @@
 //! The progress of a command: a line on a terminal, or messages in a log.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,12 +18,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// Without a terminal, shorter waits are not logged.
 const LONG: Duration = Duration::from_secs(10);
 
-/// The line on the terminal, if there is one.
-static LINE: Mutex<Option<ProgressBar>> = Mutex::new(None);
-
-fn line() -> MutexGuard<'static, Option<ProgressBar>> {
-    LINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// The line on the terminal, which is hidden while nothing is drawn.
+static LINE: LazyLock<ProgressBar> = LazyLock::new(ProgressBar::hidden);
 
 /// Whether a question waits for its answer, so that the next line begins behind it.
 pub static ASKING: AtomicBool = AtomicBool::new(false);
@@ -41,10 +37,7 @@ impl Write for Stderr {
         if ASKING.swap(false, Ordering::Relaxed) {
             io::stderr().write_all(b"\n")?;
         }
-        match &*line() {
-            Some(bar) => bar.suspend(|| io::stderr().write_all(bytes)),
-            None => io::stderr().write_all(bytes),
-        }
+        LINE.suspend(|| io::stderr().write_all(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -54,58 +47,52 @@ impl Write for Stderr {
 
 /// Clears the progress line, so that nothing of it stays on the terminal.
 pub fn end() {
-    if let Some(bar) = line().take() {
-        bar.finish_and_clear();
-    }
+    LINE.finish_and_clear();
+    LINE.set_draw_target(ProgressDrawTarget::hidden());
 }
 
 /// Progress is shown until this value is dropped.
-pub struct Watching {
-    bar: ProgressBar,
-    telling: Option<JoinHandle<()>>,
-}
+pub struct Watching(Option<JoinHandle<()>>);
 
 impl Output {
     /// Reports that the client works on something: draws on a terminal, or logs long waits; does neither with
     /// `--quiet`.
     pub fn watch(&self, client: &Client, what: &'static str) -> Watching {
-        self.start(client, what, ProgressBar::no_length(), "{spinner} {msg}")
+        self.start(client, what, None)
     }
 
     /// Reports the number of completed operations of a plan.
     pub fn watch_operations(&self, client: &Client, total: u64) -> Watching {
-        let template = "{spinner} {bar:30} {pos}/{len} {msg}";
-        self.start(client, "applying", ProgressBar::new(total), template)
+        self.start(client, "applying", Some(total))
     }
 
-    fn start(&self, client: &Client, what: &'static str, bar: ProgressBar, template: &str) -> Watching {
-        if self.quiet {
-            return Watching { bar: ProgressBar::hidden(), telling: None };
+    fn start(&self, client: &Client, what: &'static str, operations: Option<u64>) -> Watching {
+        if self.args.quiet {
+            return Watching(None);
         }
-        let client = client.clone();
-        if self.log_format == LogFormat::Json || !std::io::stderr().is_terminal() {
-            let logging = tokio::spawn(log_long_waits(what, client));
-            return Watching { bar: ProgressBar::hidden(), telling: Some(logging) };
+        if self.args.log_format == LogFormat::Json || !io::stderr().is_terminal() {
+            return Watching(Some(tokio::spawn(log_long_waits(what, client.clone()))));
         }
-        bar.set_draw_target(ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+        let bar = if operations.is_some() { "{bar:30} {pos}/{len} " } else { "" };
+        if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {bar}{{msg}}")) {
+            LINE.set_style(style);
         }
-        *line() = Some(bar.clone());
-        let before = client.pages();
-        let drawing = tokio::spawn(draw(bar.clone(), what, client, before));
-        Watching { bar, telling: Some(drawing) }
+        LINE.reset();
+        LINE.set_message("");
+        operations.map_or_else(|| LINE.unset_length(), |total| LINE.set_length(total));
+        LINE.set_draw_target(ProgressDrawTarget::stderr());
+        Watching(Some(tokio::spawn(draw(what, client.clone(), client.pages()))))
     }
 }
 
-async fn draw(bar: ProgressBar, what: &str, client: Client, before: (u64, u64)) {
+async fn draw(what: &str, client: Client, before: (u64, u64)) {
     loop {
         let wait = client.wait_notice().borrow().longest();
         let (read, expected) = client.pages();
         // Operations have a count of their own.
-        let pages = (read - before.0, if bar.length().is_some() { 0 } else { expected - before.1 });
-        bar.set_message(message(what, pages, client.requests(), wait, Instant::now()));
-        bar.tick();
+        let pages = (read - before.0, if LINE.length().is_some() { 0 } else { expected - before.1 });
+        LINE.set_message(message(what, pages, client.requests(), wait, Instant::now()));
+        LINE.tick();
         tokio::time::sleep(TICK).await;
     }
 }
@@ -148,13 +135,13 @@ fn message(what: &str, (read, pages): (u64, u64), requests: u64, wait: Option<Wa
 
 impl Watching {
     pub fn finished(&self, operations: u64) {
-        self.bar.set_position(operations);
+        LINE.set_position(operations);
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        if let Some(telling) = &self.telling {
+        if let Some(telling) = &self.0 {
             telling.abort();
         }
         end();

@@ -1,12 +1,13 @@
 //! The request of a command: its flags and the environment, resolved once into plain values.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::environment::{os_variable, variable};
-use super::{Exit, Failure, files};
-use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs, TimeArgs};
+use super::{Exit, Failure, Result};
+use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs};
 use crate::config;
 use crate::model::{AccountId, Desired, GroupName, IdError};
 use crate::plan::{Policy, nearest_name};
@@ -38,12 +39,12 @@ pub struct RunRequest {
 }
 
 impl RunRequest {
-    pub fn new(files: &FileArgs, connection: &ConnectionArgs, planning: PlanningArgs) -> Result<Self, Failure> {
+    pub fn new(files: &FileArgs, connection: &ConnectionArgs, planning: PlanningArgs) -> Result<Self> {
         Ok(Self {
             files: files.clone(),
             account_id: given_account(connection.account_id)?,
             connection: connection.clone(),
-            time: planning.time.or_now(),
+            time: planning.time.at.unwrap_or_else(Timestamp::now),
             planning,
             options: PlanOptions::default(),
             reads_direct_access: false,
@@ -53,21 +54,38 @@ impl RunRequest {
     }
 
     /// Checks that an output is not one of the inputs.
-    pub fn check_output(&self, flag: &str, output: Option<&Path>) -> Result<(), Failure> {
+    pub fn check_output(&self, flag: &str, output: Option<&Path>) -> Result<()> {
+        let Some(output) = output else { return Ok(()) };
         let files = self.files.paths().unwrap_or_default();
-        let inputs: Vec<_> =
-            self.reads.iter().chain(&self.options.base).chain(&self.tip).chain(&files).cloned().collect();
-        files::check_output(flag, output, &inputs)
+        let inputs = self.reads.iter().chain(&self.options.base).chain(&self.tip).chain(&files);
+        let inputs: Vec<PathBuf> = inputs.cloned().collect();
+        if let Some(folder) = inputs.iter().find(|folder| !output.exists() && config::reads_below(folder, output)) {
+            let message = format!("{flag} {} would be one of the files of {}", output.display(), folder.display());
+            return Err(Failure::message(Exit::Usage, message).with_help("name a file outside of this folder"));
+        }
+        if !output.is_file() {
+            return Ok(());
+        }
+        let real = |path: &Path| path.canonicalize().ok();
+        match config::found(&inputs).into_iter().find(|path| real(path) == real(output)) {
+            None => Ok(()),
+            Some(input) => {
+                let message = format!("{flag} would overwrite {}, which this command reads", input.display());
+                Err(Failure::message(Exit::Usage, message).with_help("name another file"))
+            }
+        }
     }
 
     /// The account that the files, the command line and the environment agree on.
-    pub fn account(&self, desired: &Desired) -> Result<Option<AccountId>, Failure> {
+    pub fn account(&self, desired: &Desired) -> Result<Option<AccountId>> {
         agreed_account(self.account_id, desired)
     }
 
-    /// What to plan, but for the groups that `--only-changed` selects.
-    pub fn policy(&self, account_id: AccountId) -> Policy {
+    pub fn policy(&self, account_id: AccountId, base: Option<Arc<Desired>>) -> Policy {
         Policy {
+            // Without a base that can be read, everything is planned.
+            only_changed: self.options.only_changed && base.is_some(),
+            base,
             only: self.planning.only.iter().cloned().collect(),
             expiring_within: SignedDuration::from_hours(24 * i64::from(self.planning.expiring)),
             due: self.options.due,
@@ -77,7 +95,7 @@ impl RunRequest {
     }
 
     /// Checks that the groups of `--only` are declared.
-    pub fn check_only(&self, desired: &Desired) -> Result<(), Failure> {
+    pub fn check_only(&self, desired: &Desired) -> Result<()> {
         let mut names = self.planning.only.iter();
         let Some(unknown) = names.find(|name| !desired.groups.contains_key(*name)) else { return Ok(()) };
         let message = format!("--only names {:?}, which no file declares", unknown.as_str());
@@ -114,11 +132,10 @@ impl RunRequest {
 
 impl FileArgs {
     /// The files to read: from the command line, else from the environment, else the default.
-    pub fn paths(&self) -> Result<Vec<PathBuf>, Failure> {
-        match (self.files.as_slice(), file_variable()) {
-            ([], Some(path)) => return Ok(vec![path]),
-            ([], None) => {}
-            (given, _) => return Ok(given.to_vec()),
+    pub fn paths(&self) -> Result<Vec<PathBuf>> {
+        let named = self.named();
+        if !named.is_empty() {
+            return Ok(named);
         }
         let (file, folder) = (Path::new(DEFAULT_FILE), Path::new(DEFAULT_FOLDER));
         match (file.symlink_metadata().is_ok(), config::holds_files(folder)) {
@@ -143,23 +160,16 @@ impl FileArgs {
     /// The default that is not read, because there is the other one.
     pub fn other_default(&self) -> Option<PathBuf> {
         let is_file = Path::new(DEFAULT_FILE).symlink_metadata().is_ok();
-        (!self.are_named()).then(|| if is_file { DEFAULT_FOLDER.into() } else { DEFAULT_FILE.into() })
+        self.named().is_empty().then(|| if is_file { DEFAULT_FOLDER.into() } else { DEFAULT_FILE.into() })
     }
 
-    /// Whether the command line or the environment names files.
-    pub fn are_named(&self) -> bool {
-        !self.files.is_empty() || file_variable().is_some()
+    /// The files that the command line names, else the environment.
+    pub fn named(&self) -> Vec<PathBuf> {
+        match self.files.as_slice() {
+            [] => os_variable("CONVOKE_FILE").map(PathBuf::from).into_iter().collect(),
+            given => given.to_vec(),
+        }
     }
-}
-
-impl TimeArgs {
-    pub fn or_now(&self) -> Timestamp {
-        self.at.unwrap_or_else(Timestamp::now)
-    }
-}
-
-fn file_variable() -> Option<PathBuf> {
-    os_variable("CONVOKE_FILE").map(PathBuf::from)
 }
 
 /// The failure for an unknown group. Suggests the name that was probably meant, or has other help.
@@ -177,7 +187,7 @@ pub fn unknown_group<'n>(
 }
 
 /// The account of the command line and the environment.
-pub fn given_account(given: Option<AccountId>) -> Result<Option<AccountId>, Failure> {
+pub fn given_account(given: Option<AccountId>) -> Result<Option<AccountId>> {
     let Some(text) = variable("CLOUDFLARE_ACCOUNT_ID") else { return Ok(given) };
     let named: AccountId = text.trim().parse().map_err(|error: IdError| {
         let failure = Failure::caused(Exit::Usage, "CLOUDFLARE_ACCOUNT_ID is not an account id", error);
@@ -192,7 +202,7 @@ pub fn given_account(given: Option<AccountId>) -> Result<Option<AccountId>, Fail
 }
 
 /// The account that the files agree on with the command line and the environment.
-pub fn agreed_account(given: Option<AccountId>, desired: &Desired) -> Result<Option<AccountId>, Failure> {
+pub fn agreed_account(given: Option<AccountId>, desired: &Desired) -> Result<Option<AccountId>> {
     match (given, &desired.account_id) {
         (Some(given), Some(declared)) if given != declared.value => {
             let place = declared.origin.as_ref().map(|origin| format!(" at {origin}")).unwrap_or_default();
@@ -213,12 +223,7 @@ pub fn apply_saved(path: &Path) -> Invocation {
     // A name that looks like a flag is not accepted as an argument.
     let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
     let path = shell_word(&path);
-    Invocation {
-        words: format!("convoke apply {path}"),
-        saved: Some(path),
-        files: String::new(),
-        applying: String::new(),
-    }
+    Invocation { words: format!("convoke apply {path}"), saved: Some(path), ..Invocation::default() }
 }
 
 pub fn edit_command(words: &[&str], files: &FileArgs) -> String {

@@ -1,29 +1,28 @@
 //! `review`: the evidence for an access review.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use futures_util::future::try_join_all;
 
 use super::request::RunRequest;
-use super::{Exit, Failure, Output, environment, files, git, session};
+use super::{Exit, Failure, Output, Result, environment, files, git, session};
 use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
 use crate::cloudflare::Client;
 use crate::config::{self, Source};
 use crate::model::{GroupRef, Observed, whole_second};
 use crate::observe;
-use crate::plan::{self, Beginnings, Digest, Review, ReviewFacts};
+use crate::plan::{self, Beginnings, Digest, ReviewFacts};
 use crate::render::{clean, counted, review};
 
-pub const EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke review -f groups --format html --out review.html
   convoke review -f groups --format csv > review.csv
 
-The exit code is 0 whatever the review finds. If anything cannot be read, nothing is written.";
-
-#[derive(Clone, Debug, Args)]
+The exit code is 0 whatever the review finds. If anything cannot be read, nothing is written.")]
 pub struct ReviewArgs {
     #[command(flatten)]
     pub files: FileArgs,
@@ -55,7 +54,7 @@ pub enum ReviewFormat {
     Markdown,
 }
 
-pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit> {
     let request = RunRequest::new(&args.files, &args.connection, PlanningArgs::default())?;
     request.check_output("--out", args.out.as_deref())?;
     let (desired, sources) = config::load_with_sources(&request.files.paths()?)?;
@@ -98,22 +97,18 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit, Failure
         let place = warning.origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default();
         output.warn(&clean(&format!("{place}{}; {}", warning.message, warning.help)));
     }
-    let render = |to: &mut dyn Write| write(&review, args.format, to);
+    let render = |to: &mut dyn Write| match args.format {
+        ReviewFormat::Text => review::as_text(&review, to),
+        ReviewFormat::Csv => review::as_csv(&review, to),
+        ReviewFormat::Html => review::html(&review, to),
+        ReviewFormat::Json => review::as_json(&review, to),
+        ReviewFormat::Markdown => review::as_markdown(&review, to),
+    };
     match &args.out {
-        Some(path) => files::write(path, files::PRIVATE, render)?,
-        None => output.stream(render),
+        Some(path) => files::write(path, files::PRIVATE, &render)?,
+        None => output.stream(&render),
     }
     Ok(Exit::Done)
-}
-
-fn write(review: &Review, format: ReviewFormat, to: &mut dyn Write) -> io::Result<()> {
-    match format {
-        ReviewFormat::Text => review::as_text(review, to),
-        ReviewFormat::Csv => review::as_csv(review, to),
-        ReviewFormat::Html => review::html(review, to),
-        ReviewFormat::Json => review::as_json(review, to),
-        ReviewFormat::Markdown => review::as_markdown(review, to),
-    }
 }
 
 /// A digest of the files' content, in the order in which they are read. Their paths differ between machines.
@@ -127,7 +122,7 @@ fn digest(sources: &[Source]) -> Digest {
 /// # Errors
 ///
 /// If anything cannot be read completely.
-async fn read(client: &Client) -> Result<Observed, Failure> {
+async fn read(client: &Client) -> Result<Observed> {
     let mut observed = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let everything = observed.groups.keys().copied().collect();
     observe::read_members(client, &mut observed, &everything).await?;
@@ -142,7 +137,7 @@ async fn read(client: &Client) -> Result<Observed, Failure> {
     Ok(observed)
 }
 
-async fn beginnings(client: &Client, observed: &Observed) -> Result<Beginnings, Failure> {
+async fn beginnings(client: &Client, observed: &Observed) -> Result<Beginnings> {
     let memberships = observed.memberships.iter().flat_map(|(id, members)| {
         let name = observed.groups.get(id).map(|group| group.name.clone());
         let group = name.map(|name| GroupRef { id: *id, name });

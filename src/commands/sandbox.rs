@@ -5,16 +5,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure, Output, files, signals};
+use super::{Exit, Failure, Output, Result, files, signals};
 use crate::model::AccountId;
 use crate::sandbox::Sandbox;
 
-pub const EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke sandbox --seed seed.yaml --listen 127.0.0.1:8787
-  CLOUDFLARE_API_TOKEN=any convoke export --api-url http://127.0.0.1:8787/client/v4 --account-id 5a4db0c5000000000000000000000000";
-
-#[derive(Clone, Debug, Args)]
+  CLOUDFLARE_API_TOKEN=any convoke export --api-url http://127.0.0.1:8787/client/v4 --account-id 5a4db0c5000000000000000000000000")]
 pub struct SandboxArgs {
     /// The account's initial state
     #[arg(long, value_name = "FILE")]
@@ -24,7 +23,7 @@ pub struct SandboxArgs {
     pub listen: SocketAddr,
 }
 
-pub async fn run(args: &SandboxArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &SandboxArgs, output: &mut Output) -> Result<Exit> {
     let seed = files::read_seed(&args.seed)?;
     let sandbox = Sandbox::start(&seed, args.listen).await.map_err(|error| {
         Failure::new(Exit::Usage, error).with_help("listen on a free port of a loopback address, such as 127.0.0.1:0")

@@ -1,6 +1,7 @@
 //! The common part of the commands that call the API: the files, the account, the client and the time.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use super::environment::{ci_run_url, variable};
-use super::git::{Checkout, Snapshot};
+use super::git::Checkout;
 use super::request::RunRequest;
 use super::signals::{self, Stop};
-use super::{Exit, Failure, Output, files};
+use super::{Exit, Failure, Output, Result, files};
 use crate::cli::{ConnectionArgs, FileArgs};
-use crate::cloudflare::{BaseUrl, Client, ClientConfig, Credentials};
+use crate::cloudflare::{BaseUrl, Client, ClientConfig, ClientError, Credentials};
 use crate::config::{self, Source};
 use crate::model::{AccountId, Desired};
 use crate::observe;
@@ -33,11 +34,7 @@ pub struct Connection {
 }
 
 /// Connects to the API, or to its own sandbox.
-pub async fn connect(
-    args: &ConnectionArgs,
-    declared: Option<AccountId>,
-    output: &mut Output,
-) -> Result<Connection, Failure> {
+pub async fn connect(args: &ConnectionArgs, declared: Option<AccountId>, output: &mut Output) -> Result<Connection> {
     let stop = Stop::listen().map_err(|error| Failure::caused(Exit::Other, signals::NOT_RECEIVED, error))?;
     let (sandbox, base_url, account_id, credentials) = match &args.sandbox {
         Some(seed) => {
@@ -64,16 +61,17 @@ pub async fn connect(
         timeout: args.timeout,
         max_wait: args.max_wait,
         run_url: ci_run_url(),
+    })
+    .map_err(|error| {
+        let exit = if matches!(error, ClientError::Setup(_)) { Exit::Other } else { Exit::Credentials };
+        Failure::new(exit, error)
     })?;
     output.count_requests_of(&client);
     Ok(Connection { client, account_id, stop, _sandbox: sandbox })
 }
 
 /// A sandbox for this command, its account and its token.
-async fn start_sandbox(
-    seed: &Path,
-    declared: Option<AccountId>,
-) -> Result<(Sandbox, AccountId, SecretString), Failure> {
+async fn start_sandbox(seed: &Path, declared: Option<AccountId>) -> Result<(Sandbox, AccountId, SecretString)> {
     let seed = files::read_seed(seed)?;
     let account_id = match (seed.account_id, declared) {
         (Some(seeded), Some(declared)) if seeded != declared => {
@@ -87,7 +85,7 @@ async fn start_sandbox(
 }
 
 /// The credentials: from the token file if one is given, else from the environment.
-fn credentials(args: &ConnectionArgs) -> Result<Credentials, Failure> {
+fn credentials(args: &ConnectionArgs) -> Result<Credentials> {
     if let Some(path) = &args.token_file {
         return token_file(path).map(Credentials::Token);
     }
@@ -103,15 +101,13 @@ fn credentials(args: &ConnectionArgs) -> Result<Credentials, Failure> {
     ))
 }
 
-fn token_file(path: &Path) -> Result<SecretString, Failure> {
+fn token_file(path: &Path) -> Result<SecretString> {
     let shown = path.display();
-    let failed = |error: std::io::Error| {
-        Failure::caused(Exit::Credentials, format!("the token file {shown} cannot be read"), error)
-    };
-    let mut token = String::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
+    let failed =
+        |error: io::Error| Failure::caused(Exit::Credentials, format!("the token file {shown} cannot be read"), error);
+    let file = File::open(path).map_err(failed)?;
     // The size of a device or a pipe is not known in advance.
-    file.take(MAX_TOKEN_FILE + 1).read_to_string(&mut token).map_err(failed)?;
+    let token = io::read_to_string(file.take(MAX_TOKEN_FILE + 1)).map_err(failed)?;
     if token.len() as u64 > MAX_TOKEN_FILE {
         return Err(Failure::message(Exit::Credentials, format!("the token file {shown} is too large for a token")));
     }
@@ -122,7 +118,7 @@ fn token_file(path: &Path) -> Result<SecretString, Failure> {
 }
 
 /// Loads the files, reads the account and plans.
-pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Connection, Plan), Failure> {
+pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Connection, Plan)> {
     let desired = config::load_checked(&request.files.paths()?, request.time)?;
     let account_id = request.account(&desired)?;
     // Check the names on the command line before any request.
@@ -130,32 +126,29 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     let base = load_base(request, output)?.map(Arc::new);
     let tip = load_tip(request, None, account_id)?;
     let connection = connect(&request.connection, account_id, output).await?;
-    // Without a base that can be read, everything is planned.
-    let only_changed = request.options.only_changed && base.is_some();
-    let policy = Policy { base, only_changed, ..request.policy(connection.account_id) };
-    let watching = output.watch(&connection.client, "reading the account");
+    let policy = request.policy(connection.account_id, base);
+    let client = &connection.client;
+    let watching = output.watch(client, "reading the account");
     let newcomers = policy.newcomers(&desired, request.time);
-    let (mut current, mut plan) =
-        observe::read(&connection.client, &desired, &policy, request.time, &newcomers).await?;
+    let (mut current, mut plan) = observe::read(client, &desired, &policy, request.time, &newcomers).await?;
     drop(watching);
-    check_clock(&connection.client, &desired, request, output)?;
-    let beside = if request.reads_direct_access && desired.settings.reports_direct_access {
-        observe::everybody(&connection.client, &mut current).await?;
-        plan = observe::plan(&connection.client, &desired, &mut current, &policy, request.time).await?;
-        plan::direct_access(&desired, &current)
-    } else {
-        Vec::new()
-    };
+    check_clock(client, &desired, request, output)?;
+    let mut beside = Vec::new();
+    if request.reads_direct_access && desired.settings.reports_direct_access {
+        observe::everybody(client, &mut current).await?;
+        plan = observe::plan(client, &desired, &mut current, &policy, request.time).await?;
+        beside = plan::direct_access(&desired, &current);
+    }
     if tip.is_some() {
         let policy = Policy { tip: tip.map(Arc::new), ..policy.clone() };
-        let decided = observe::plan(&connection.client, &desired, &mut current, &policy, request.time).await?;
+        let decided = observe::plan(client, &desired, &mut current, &policy, request.time).await?;
         plan = decided.reviewed_as(&plan);
     }
     plan = plan.with_base(&desired, &current, &policy);
     plan.warnings.extend(beside);
     // Only a run that read everything that `drift` reports calls the account in sync.
     plan.narrowed |= desired.settings.reports_direct_access && !request.reads_direct_access;
-    plan.requests = Some(connection.client.requests());
+    plan.requests = Some(client.requests());
     Ok((connection, plan))
 }
 
@@ -164,12 +157,7 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
 /// # Errors
 ///
 /// If the clocks differ, and an entry of the files begins or ends between their times. `--at` says which time counts.
-pub fn check_clock(
-    client: &Client,
-    desired: &Desired,
-    request: &RunRequest,
-    output: &mut Output,
-) -> Result<(), Failure> {
+pub fn check_clock(client: &Client, desired: &Desired, request: &RunRequest, output: &mut Output) -> Result<()> {
     let Some((ahead, message)) = clock_difference(client) else { return Ok(()) };
     output.warn(&message);
     let other = request.time.saturating_add(ahead).unwrap_or(request.time);
@@ -200,33 +188,30 @@ pub fn clock_difference(client: &Client) -> Option<(SignedDuration, String)> {
 
 /// Reads the files as they were before the change under review, if they are given. Files that cannot be used are only
 /// a warning, because the change under review may be the correction.
-fn load_base(request: &RunRequest, output: &mut Output) -> Result<Option<Desired>, Failure> {
+fn load_base(request: &RunRequest, output: &mut Output) -> Result<Option<Desired>> {
     let paths = &request.options.base;
     if paths.is_empty() {
         return Ok(None);
     }
-    let sources = read_version("--base", paths, |revision| read_revision(&request.files, revision))?;
-    match sources.and_then(|sources| Ok((sources.is_empty(), config::parse(&sources).map_err(|e| e.to_string())?))) {
-        Ok((is_empty, base)) => {
+    let sources = read_version("--base", paths, |revision| read_revision(&request.files, revision));
+    let is_empty = sources.as_ref().is_ok_and(Vec::is_empty);
+    match sources.and_then(|sources| Ok(config::parse(&sources)?)) {
+        Err(failure) if failure.exit == Exit::Data => {
+            let warning = "the base cannot be used, so all groups are planned and no difference is labeled";
+            output.warn(&format!("{warning}: {failure}"));
+            Ok(None)
+        }
+        base => {
             if is_empty {
                 output.warn("--base has no files, so everything is new: this is the first adoption");
             }
-            Ok(Some(base))
-        }
-        Err(why) => {
-            let warning = "the base cannot be used, so all groups are planned and no difference is labeled";
-            output.warn(&format!("{warning}: {why}"));
-            Ok(None)
+            base.map(Some)
         }
     }
 }
 
 /// Reads the files at the tip of the branch, if they are given: those of the command line, or those of a saved plan.
-pub fn load_tip(
-    request: &RunRequest,
-    saved: Option<&Plan>,
-    account: Option<AccountId>,
-) -> Result<Option<Desired>, Failure> {
+pub fn load_tip(request: &RunRequest, saved: Option<&Plan>, account: Option<AccountId>) -> Result<Option<Desired>> {
     if request.tip.is_empty() {
         return Ok(None);
     }
@@ -234,16 +219,17 @@ pub fn load_tip(
         None => read_revision(&request.files, revision),
         Some(plan) if plan.paths.is_empty() => {
             let message = "the plan does not record its files, because they were in no Git repository";
-            Err(Failure::message(Exit::Data, message).with_help("name a path that exists instead of a revision"))
+            Err(Failure::message(Exit::Usage, message).with_help("name a path that exists instead of a revision"))
         }
         Some(plan) => Checkout::here(&plan.paths)?.read(revision),
     };
-    let shown = || request.tip.iter().map(|tip| tip.to_string_lossy()).collect::<Vec<_>>().join(", ");
+    let shown = request.tip.iter().map(|tip| tip.to_string_lossy()).collect::<Vec<_>>().join(", ");
     let failed =
-        |why: String| Failure::message(Exit::Data, format!("the files at --tip {} cannot be read: {why}", shown()));
-    let sources = read_version("--tip", &request.tip, read)
-        .map_err(|failure| Failure { exit: Exit::Data, ..failure })?
-        .map_err(failed)?;
+        |why: String| Failure::message(Exit::Data, format!("the files at --tip {shown} cannot be read: {why}"));
+    let sources = read_version("--tip", &request.tip, read).map_err(|failure| match failure.exit {
+        Exit::Data => failed(failure.to_string()),
+        _ => Failure { exit: Exit::Data, ..failure },
+    })?;
     if sources.is_empty() {
         let help = "if the files were moved, run the newest commit's job instead, or name their new path with --tip";
         return Err(failed("there are none".into()).with_help(help));
@@ -265,23 +251,25 @@ pub fn recorded_paths(request: &RunRequest) -> Vec<PathBuf> {
 }
 
 /// Reads the files of a revision. Where the command line names none, the default may be another one there.
-fn read_revision(files: &FileArgs, revision: &str) -> Result<Snapshot, Failure> {
-    match (Checkout::of(&files.paths()?)?.read(revision)?, files.other_default()) {
-        (Snapshot::Absent, Some(other)) => Checkout::of(&[other])?.read(revision),
-        (snapshot, _) => Ok(snapshot),
+fn read_revision(files: &FileArgs, revision: &str) -> Result<Vec<Source>> {
+    let sources = Checkout::of(&files.paths()?)?.read(revision)?;
+    match files.other_default() {
+        Some(other) if sources.is_empty() => Checkout::of(&[other])?.read(revision),
+        _ => Ok(sources),
     }
 }
 
 /// Reads the files of another version: from paths that exist, or from Git revisions of the repository in which the
 /// files lie. None of the files may exist there.
-fn read_version(
-    flag: &str,
-    named: &[PathBuf],
-    read: impl Fn(&str) -> Result<Snapshot, Failure>,
-) -> Result<Result<Vec<Source>, String>, Failure> {
+///
+/// # Errors
+///
+/// With the exit code of data if the files cannot be used, and with another one if they are not named properly.
+fn read_version(flag: &str, named: &[PathBuf], read: impl Fn(&str) -> Result<Vec<Source>>) -> Result<Vec<Source>> {
     let (paths, revisions): (Vec<_>, Vec<_>) = named.iter().cloned().partition(|path| path.symlink_metadata().is_ok());
+    let is_revision = |name: &str| read(name).map_or_else(|failure| failure.exit == Exit::Data, |_| true);
     // Otherwise a pull request could add a folder with the name of its base, and its plan would show no change.
-    if let Some(both) = paths.iter().find(|path| path.is_relative() && read(&path.to_string_lossy()).is_ok()) {
+    if let Some(both) = paths.iter().find(|path| path.is_relative() && is_revision(&path.to_string_lossy())) {
         let message = format!("{flag} {:?} is both a path that exists and a Git revision", both.to_string_lossy());
         let help = format!("write {flag} ./{} for the path, or name the revision in another way", both.display());
         return Err(Failure::message(Exit::Usage, message).with_help(help));
@@ -289,15 +277,15 @@ fn read_version(
     let mut sources = Vec::new();
     for revision in revisions {
         let shown = revision.to_string_lossy();
-        let message = || format!("{flag} {shown:?} is neither a path that exists nor a Git revision that can be read");
-        match read(&shown).map_err(|failure| failure.context(message()))? {
-            Snapshot::Absent => {}
-            Snapshot::Files(found) => sources.extend(found),
-            Snapshot::Unreadable(why) => return Ok(Err(why)),
-        }
+        sources.extend(read(&shown).map_err(|failure| match failure.exit {
+            Exit::Data => failure,
+            _ => {
+                failure.context(format!(
+                    "{flag} {shown:?} is neither a path that exists nor a Git revision that can be read"
+                ))
+            }
+        })?);
     }
-    Ok(config::read_sources(&paths).map_err(|problems| problems.to_string()).map(|found| {
-        sources.extend(found);
-        sources
-    }))
+    sources.extend(config::read_sources(&paths)?);
+    Ok(sources)
 }

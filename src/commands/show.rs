@@ -4,23 +4,20 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure, Output, environment, files, request};
+use super::{Exit, Output, Result, environment, files, request};
 use crate::cli::FormatArgs;
 use crate::model::RunStatus;
 use crate::plan::{Digest, Plan};
-use crate::render::Failed;
-use crate::render::Format;
 use crate::render::text::Layout;
-use crate::render::view::{Invocation, View};
-use crate::render::{github, markdown, text};
+use crate::render::view::{Invocation, Repository, View};
+use crate::render::{Failed, Format, github, markdown, text};
 use crate::report::{self, Report, StaleGroup, StaleReport};
 
-pub const EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke show plan.json
-  convoke show plan.json --format markdown > comment.md";
-
-#[derive(Clone, Debug, Args)]
+  convoke show plan.json --format markdown > comment.md")]
 pub struct ShowArgs {
     /// The saved plan
     #[arg(value_name = "PLAN")]
@@ -29,37 +26,31 @@ pub struct ShowArgs {
     pub format: FormatArgs,
 }
 
-pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub fn run(args: &ShowArgs, output: &mut Output) -> Result<Exit> {
     let apply = request::apply_saved(&args.plan);
     plan(&files::read_plan(&args.plan)?, View::of(&apply), output);
     Ok(Exit::Done)
 }
 
 pub fn plan(plan: &Plan, view: View<'_>, output: &mut Output) {
-    differences(plan, view, output, text::plan, markdown::plan, github::plan);
-}
-
-pub fn drift(plan: &Plan, view: View<'_>, output: &mut Output) {
-    differences(plan, view, output, text::drift, markdown::drift, |plan, _, text| github::drift(plan, text));
-}
-
-fn differences(
-    plan: &Plan,
-    view: View<'_>,
-    output: &mut Output,
-    text: impl Fn(&Plan, View<'_>, Layout) -> String,
-    markdown: impl Fn(&Plan, View<'_>) -> String,
-    github: impl Fn(&Plan, View<'_>, &str) -> String,
-) {
-    let repository = environment::repository();
-    let view = View { repository: repository.as_ref(), ..view };
     document(
         (plan.status, Some(plan.digest)),
         output,
-        |layout| text(plan, view, layout),
-        || markdown(plan, view),
+        |layout| text::plan(plan, view, layout),
+        |repository| markdown::plan(plan, View { repository, ..view }),
         |output| output.json(&plan.sealed()),
-        |text| github(plan, view, text),
+        |text| github::plan(plan, view, text),
+    );
+}
+
+pub fn drift(plan: &Plan, view: View<'_>, output: &mut Output) {
+    document(
+        (plan.status, Some(plan.digest)),
+        output,
+        |layout| text::drift(plan, view, layout),
+        |repository| markdown::drift(plan, View { repository, ..view }),
+        |output| output.json(&plan.sealed()),
+        |text| github::drift(plan, text),
     );
 }
 
@@ -68,7 +59,7 @@ pub fn report(report: &Report, output: &mut Output) {
         (report.status, Some(report.digest)),
         output,
         |layout| text::report(report, layout),
-        || markdown::report(report, environment::repository().as_ref()),
+        |repository| markdown::report(report, repository),
         |output| output.json(report),
         |text| github::report(report, text),
     );
@@ -88,7 +79,7 @@ pub fn stale(plan: &Plan, mut groups: Vec<StaleGroup>, apply: &Invocation, reque
         (report.status, None),
         output,
         |layout| text::stale(groups, &help, layout),
-        || markdown::stale(groups, &help),
+        |_| markdown::stale(groups, &help),
         |output| output.json(&report),
         |text| github::stale(groups, &help, text),
     );
@@ -100,7 +91,7 @@ pub fn failure(failed: &Failed<'_>, command: &str, output: &mut Output) {
         (failed.status, None),
         output,
         |_| String::new(),
-        || markdown::failure(failed, command, environment::repository().as_ref()),
+        |repository| markdown::failure(failed, command, repository),
         |output| output.json(failed),
         |_| github::failure(failed),
     );
@@ -111,17 +102,17 @@ fn document(
     (status, digest): (RunStatus, Option<Digest>),
     output: &mut Output,
     text: impl Fn(Layout) -> String,
-    markdown: impl Fn() -> String,
+    markdown: impl Fn(Option<&Repository>) -> String,
     json: impl Fn(&mut Output),
     github: impl Fn(&str) -> String,
 ) {
+    let markdown = || markdown(environment::repository().as_ref());
     match output.format {
         Format::Text => output.result(&text(output.layout)),
         Format::Markdown => output.result(&markdown()),
         Format::Json => json(output),
         Format::Github => {
-            environment::append_summary(&markdown(), output);
-            environment::set_outputs(status, digest, output);
+            environment::report_to_step(&markdown(), status, digest, output);
             output.result(&github(&text(output.layout)));
         }
     }

@@ -2,7 +2,6 @@
 //! sent.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use tokio::runtime::Builder;
@@ -16,9 +15,8 @@ pub const NOT_RECEIVED: &str = "signals such as Ctrl-C cannot be received";
 /// Listens for signals from its creation. Until a run begins to change the account, a signal ends the program
 /// immediately.
 pub struct Stop {
-    stopped: watch::Receiver<bool>,
     /// The client of a run that has begun.
-    client: Arc<Mutex<Option<Client>>>,
+    client: watch::Sender<Option<Client>>,
 }
 
 impl Stop {
@@ -30,31 +28,28 @@ impl Stop {
             let _entered = runtime.enter();
             Signals::new()?
         };
-        let (sender, stopped) = watch::channel(false);
-        let client = Arc::new(Mutex::new(None));
-        let begun = Arc::clone(&client);
+        let (client, begun) = watch::channel(None);
         let listening = async move {
             signals.next().await;
-            stop(&begun, &sender);
+            stop(&begun);
             signals.next().await;
             progress::end();
             std::process::exit(Exit::Partial.code().into());
         };
         thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listening))?;
-        Ok(Self { stopped, client })
+        Ok(Self { client })
     }
 
-    /// Marks the beginning of the run. From now on the first signal lets the run finish cleanly, and the returned
-    /// value becomes true.
-    pub fn begin(&self, client: &Client) -> watch::Receiver<bool> {
-        *locked(&self.client) = Some(client.clone());
-        self.stopped.clone()
+    /// Marks the beginning of the run. From now on the first signal stops the client and lets the run finish cleanly.
+    pub fn begin(&self, client: &Client) {
+        self.client.send_replace(Some(client.clone()));
     }
 }
 
-/// Stops the run, or ends the program if none has begun. No run begins meanwhile.
-fn stop(begun: &Mutex<Option<Client>>, sender: &watch::Sender<bool>) {
-    let begun = locked(begun);
+/// Stops the run, or ends the program if none has begun.
+fn stop(begun: &watch::Receiver<Option<Client>>) {
+    // No run begins while this is borrowed.
+    let begun = begun.borrow();
     let Some(client) = &*begun else {
         progress::end();
         tracing::warn!("Interrupted. Nothing was changed.");
@@ -62,11 +57,6 @@ fn stop(begun: &Mutex<Option<Client>>, sender: &watch::Sender<bool>) {
     };
     tracing::warn!("Interrupt received. Finishing requests in flight; press Ctrl-C again to exit now.");
     client.stop();
-    let _ = sender.send(true);
-}
-
-fn locked(client: &Mutex<Option<Client>>) -> MutexGuard<'_, Option<Client>> {
-    client.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub async fn stopped() -> io::Result<()> {

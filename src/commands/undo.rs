@@ -7,22 +7,21 @@ use clap::Args;
 
 use super::request::{RunRequest, unknown_group};
 use super::session::{self, Connection};
-use super::{Exit, Failure, Output, files, plan, show};
+use super::{Exit, Failure, Output, Result, files, plan, show};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs};
-use crate::config;
 use crate::model::{Desired, GroupId, GroupName, Mode, Observed};
-use crate::observe;
 use crate::plan::{Plan, PlanWarning, Policy, Reversal};
+use crate::render::counted;
 use crate::render::view::View;
+use crate::{config, observe};
 
-pub const EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke undo journal.jsonl --out undo.json
   convoke apply undo.json
 
-Revert the files too. Otherwise the next apply makes the same changes again.";
-
-#[derive(Clone, Debug, Args)]
+Revert the files too. Otherwise the next apply makes the same changes again.")]
 pub struct UndoArgs {
     /// The journal of a run, from `apply --journal`
     #[arg(value_name = "JOURNAL")]
@@ -41,7 +40,7 @@ pub struct UndoArgs {
     pub format: FormatArgs,
 }
 
-pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit> {
     let planning = PlanningArgs { only: args.only.clone(), ..PlanningArgs::default() };
     let mut request = RunRequest::new(&args.files, &args.connection, planning)?;
     request.reads.push(args.journal.clone());
@@ -73,13 +72,10 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> 
         undoing.warnings.push(PlanWarning::new(message, help, None));
     }
     undoing.paths = session::recorded_paths(&request);
-    let saved = files::save_plan(&undoing, &args.out);
+    let is_saved = output.side_output(files::save_plan(&undoing, &args.out));
     let apply = request.apply_saved_command(&args.out);
     // Only a saved plan can be applied.
-    let view = View { invocation: saved.is_ok().then_some(&apply), ..View::default() };
-    if let Err(failure) = saved {
-        output.side_output_failed(&failure);
-    }
+    let view = View { invocation: is_saved.then_some(&apply), ..View::default() };
     show::plan(&undoing, view, output);
     tell(&undoing, &desired, output);
     output.cost();
@@ -92,7 +88,7 @@ fn only(
     reversals: &BTreeMap<GroupId, Reversal>,
     desired: &Desired,
     current: &Observed,
-) -> Result<BTreeSet<GroupName>, Failure> {
+) -> Result<BTreeSet<GroupName>> {
     let declared = crate::plan::locate_groups(desired, current, |_| true);
     let declared = declared.iter().filter(|(_, id)| id.as_ref().is_ok_and(|id| reversals.contains_key(id)));
     let listed = reversals.keys().filter_map(|id| Some(&current.groups.get(id)?.name));
@@ -116,13 +112,13 @@ fn tell(undoing: &Plan, desired: &Desired, output: &mut Output) {
         output.warn(&format!("the group {:?} is listed, but `apply` will not change it: {why}", group.name.as_str()));
     }
     let doubtful = undoing.groups.iter().flat_map(|group| &group.changes).filter(|change| change.reason.is_some());
-    match doubtful.count() {
-        0 => {}
-        count => output.warn(&format!(
-            "the journal does not prove that this run made {} (marked \"possibly by somebody else\"). Review them before \
-             you apply",
-            crate::render::counted(count as u64, "change")
-        )),
+    let doubtful = doubtful.count() as u64;
+    if doubtful > 0 {
+        let changes = counted(doubtful, "change");
+        output.warn(&format!(
+            "the journal does not prove that this run made {changes} (marked \"possibly by somebody else\"). Review them \
+             before you apply"
+        ));
     }
     output.note("Revert the files too: otherwise the next `convoke apply` makes the same changes again.");
 }

@@ -1,22 +1,20 @@
 //! `validate`: checks the files and the groups' rules, offline.
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::request::{agreed_account, given_account};
-use super::{Exit, Failure, Output};
+use super::{Exit, Output, Result};
 use crate::cli::{FileArgs, FormatArgs, MORE, TimeArgs};
 use crate::config;
 use crate::model::{AccountId, RunStatus};
-use crate::render::FAILURE_VERSION;
-use crate::render::Format;
-use crate::render::{counted, github};
-
-pub const EXAMPLES: &str = "\
-Examples:
-  convoke validate
-  convoke validate -f groups --format github";
+use crate::render::{FAILURE_VERSION, Format, counted, github};
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  convoke validate
+  convoke validate -f groups --format github")]
 pub struct ValidateArgs {
     #[command(flatten)]
     pub files: FileArgs,
@@ -29,14 +27,13 @@ pub struct ValidateArgs {
     pub time: TimeArgs,
 }
 
-pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit> {
     let (desired, sources) = config::load_with_sources(&args.files.paths()?)?;
-    let time = args.time.or_now();
+    let time = args.time.at.unwrap_or_else(Timestamp::now);
     config::check_rules(&desired, &sources, time)?;
     agreed_account(given_account(args.account_id)?, &desired)?;
     let groups = desired.groups.len() as u64;
-    let memberships: usize = desired.groups.values().map(|group| group.members.len()).sum();
-    let memberships = memberships as u64;
+    let memberships: u64 = desired.groups.values().map(|group| group.members.len() as u64).sum();
     let warnings = config::warnings(&desired, &sources, time);
     for warning in &warnings {
         output.warn(warning.to_string().trim_end());
@@ -54,7 +51,7 @@ pub fn run(args: &ValidateArgs, output: &mut Output) -> Result<Exit, Failure> {
         Format::Github if !warnings.is_empty() => output.result(&github::warnings(&warnings)),
         _ => {}
     }
-    if output.format != Format::Json && !output.quiet {
+    if output.format != Format::Json && !output.args.quiet {
         let (groups, memberships) = (counted(groups, "group"), counted(memberships, "declared membership"));
         output.result(&format!("Valid: {groups}, {memberships}\n"));
     }

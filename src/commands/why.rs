@@ -5,25 +5,21 @@ use std::collections::BTreeSet;
 use clap::Args;
 
 use super::request::{RunRequest, unknown_group};
-use super::{Exit, Failure, Output, session};
+use super::{Exit, Failure, Output, Result, session};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs, TimeArgs};
-use crate::cloudflare::Client;
-use crate::config;
 use crate::model::{Desired, GroupId, GroupName, Observed, PersonRef};
-use crate::observe;
 use crate::plan::{self, Policy};
-use crate::render::Format;
-use crate::render::why;
+use crate::render::{Format, why};
+use crate::{config, observe};
 
-pub const EXAMPLES: &str = "\
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
 Examples:
   convoke why alice@example.com
   convoke why alice@example.com 'Platform Admins'
   convoke why --group 'Platform Admins'
 
-To edit the lines that this command shows, use `convoke grant` and `convoke revoke`.";
-
-#[derive(Clone, Debug, Args)]
+To edit the lines that this command shows, use `convoke grant` and `convoke revoke`.")]
 pub struct WhyArgs {
     /// The person: an email address, or an account member's id
     #[arg(value_name = "EMAIL-OR-ID", required_unless_present = "everybody")]
@@ -44,7 +40,7 @@ pub struct WhyArgs {
     pub format: FormatArgs,
 }
 
-pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
+pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit> {
     let planning = PlanningArgs { time: args.time.clone(), ..PlanningArgs::default() };
     let request = RunRequest::new(&args.files, &args.connection, planning)?;
     let desired = config::load(&request.files.paths()?)?;
@@ -66,7 +62,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit, Failure> {
         (None, Some(group)) => plan::why_group(group, &desired, &current, &plan, request.time),
         (None, None) => return Err(Failure::message(Exit::Usage, "neither a person nor a group is named")),
         (Some(person), _) => {
-            find_person(client, &mut current, person).await?;
+            observe::look_up(client, &mut current, person).await?;
             plan::why(person, &desired, &current, &plan, asked, request.time)
         }
     };
@@ -94,7 +90,7 @@ fn wanted(
     current: &Observed,
     asked: Option<&GroupName>,
     partners: &BTreeSet<GroupName>,
-) -> Result<BTreeSet<GroupId>, Failure> {
+) -> Result<BTreeSet<GroupId>> {
     let Some(asked) = asked else { return Ok(current.groups.keys().copied().collect()) };
     let named = current.groups.iter().filter(|(_, group)| group.name == *asked).map(|(id, _)| *id);
     let declared = plan::locate_groups(desired, current, |name| name == asked || partners.contains(name));
@@ -106,20 +102,4 @@ fn wanted(
         return Err(unknown_group(message, asked, known, help));
     }
     Ok(wanted)
-}
-
-/// Looks for a person among the account's members, if no group lists them.
-async fn find_person(client: &Client, current: &mut Observed, person: &PersonRef) -> Result<(), Failure> {
-    let listed = current.memberships.values().flat_map(|members| members.iter());
-    let known = match person {
-        PersonRef::Id(id) => current.people.contains_key(id) || listed.map(|(id, _)| id).any(|listed| listed == id),
-        PersonRef::Email(email) => {
-            current.people.values().any(|person| person.emails.contains(email))
-                || listed.map(|(_, member)| &member.email).any(|listed| listed.as_ref() == Some(email))
-        }
-    };
-    if !known {
-        observe::look_up(client, current, person).await?;
-    }
-    Ok(())
 }

@@ -16,7 +16,7 @@ pub struct View<'a> {
     pub applying: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Invocation {
     pub words: String,
     /// The path of a saved plan that they name, quoted, if they do. No other plan can replace it.

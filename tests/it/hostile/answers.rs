@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use convoke::apply::{self, Context, Start};
+use convoke::apply::{self, Context, Present};
 use convoke::cloudflare::{Client, ClientConfig, Credentials};
 use convoke::journal::Journal;
 use convoke::model::{AccountId, Desired, Status};
@@ -15,7 +15,6 @@ use convoke::plan::{self, Plan, Policy};
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use crate::account::{AccountBuilder, member, member_id, parsed};
 use crate::server::{Reply, Server, config};
@@ -131,18 +130,16 @@ impl Peer {
         let (client, desired) = (self.client(), desired());
         let read = observe::read(&client, &desired, &policy(), Timestamp::UNIX_EPOCH, &BTreeSet::new()).await;
         let (_, plan) = read.map_err(|error| error.to_string())?;
-        let (_stop, stopped) = watch::channel(false);
         let journal = Journal::none();
         let context = Context {
             client: &client,
             journal: &journal,
-            stop: stopped,
             progress: &|_| {},
             settle_within: Duration::ZERO,
-            whole_account: true,
+            made_plan: true,
             limits_lifted: false,
         };
-        apply::apply(&plan, Start::Planned, context).await;
+        apply::apply(&plan, Present::new(), context).await;
         Ok(plan)
     }
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use convoke::apply::Start;
 use convoke::cloudflare::Fate;
 use convoke::journal::SentRequest;
 use convoke::model::{GroupId, MemberId, Mode};
@@ -423,12 +422,8 @@ fn journal_is_true(run: &Chronicle, carried: &Carried, history: &[MembershipChan
             (group, action == Action::Add, member) == (change.group, change.joined, change.member)
         });
         // A change that an earlier run of a saved plan made is not this run's change, even if a PUT makes it again.
-        let was_so = match &carried.before {
-            Start::Planned => false,
-            Start::Rechecked { present: before, .. } => {
-                before.get(&change.group).is_some_and(|before| before.contains(&change.member) == change.joined)
-            }
-        };
+        let was_so =
+            carried.before.get(&change.group).is_some_and(|before| before.contains(&change.member) == change.joined);
         if (!planned || was_so) && crossed(run, carried, history, change) {
             continue;
         }
@@ -481,12 +476,8 @@ fn report_is_true(
             .collect();
         // A change is not reported only if its effect was there before the run.
         let is_reported_once = done + failed.len() == 1;
-        let was_so = match &carried.before {
-            Start::Planned => false,
-            Start::Rechecked { present: before, .. } => {
-                before.get(&group).is_some_and(|before| before.contains(&member) == (action == Action::Add))
-            }
-        };
+        let was_so =
+            carried.before.get(&group).is_some_and(|before| before.contains(&member) == (action == Action::Add));
         let own = run.did(history).any(|change| is(change, group, member, action == Action::Add));
         let needs_no_report = (was_so || !own) && done + failed.len() == 0;
         if !is_reported_once && !needs_no_report {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use convoke::apply::Start;
+use convoke::apply::Present;
 use convoke::journal::Record;
 use convoke::model::{GroupId, GroupName, MemberId};
 use convoke::plan::{Action, GroupPlan, Plan};
@@ -100,7 +100,7 @@ pub struct Carried {
     /// The groups that had another name than in the plan when it was answered.
     pub renamed: BTreeSet<GroupId>,
     /// The members of groups that were read again before the first write.
-    pub before: Start,
+    pub before: Present,
     /// The report; `None` if the run was killed.
     pub report: Option<Report>,
     /// The content of its journal.

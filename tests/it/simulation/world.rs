@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use convoke::apply::{self, Context, Recheck, Start};
+use convoke::apply::{self, Context, Present, Recheck};
 use convoke::cloudflare::{ApiError, BaseUrl, Client, ClientConfig, Credentials};
 use convoke::journal::{self, Journal, Record, RunFacts};
 use convoke::model::{AccountId, GroupId, MemberId, Mode, Observed};
@@ -17,7 +17,6 @@ use convoke::report::Report;
 use convoke::sandbox::{self, Delay, Edit, Endpoint, Fault, FaultRule, Late, Match, Sandbox};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Violation;
@@ -176,7 +175,7 @@ impl World {
         let client = self.client();
         let attempt = match self.make_plan(&client, terms).await {
             Ok(made) if made.plan.is_superseded() => Ok(Verdict::Stale),
-            Ok(made) => self.decide(&client, made, Start::Planned, question, run).await,
+            Ok(made) => self.decide(&client, made, None, question, run).await,
             Err(error) => Err(error),
         };
         self.close(attempt)
@@ -218,11 +217,10 @@ impl World {
             Recheck::Fresh { .. } if renamed => panic!("a plan is taken for fresh although a group has another name"),
             Recheck::Fresh { present, remaining } => {
                 let remaining = observe::ask_for_people(&client, &remaining, false).await?;
-                let start = Start::Rechecked { present, planned: false };
                 let plan = plan.with_refusals(remaining.refusals);
                 made = Made { plan, ..made };
                 self.check_plan(&made, true);
-                self.decide(&client, made, start, question, run).await
+                self.decide(&client, made, Some(present), question, run).await
             }
         }
     }
@@ -256,7 +254,7 @@ impl World {
             Ok(made) => {
                 self.undoes_by_id(&made.plan)?;
                 self.restores_no_ended_access(&made)?;
-                self.decide(&client, made, Start::Planned, None, run).await
+                self.decide(&client, made, None, None, run).await
             }
             Err(error) => Err(error),
         };
@@ -316,7 +314,7 @@ impl World {
         &mut self,
         client: &Client,
         mut made: Made,
-        mut start: Start,
+        read_again: Option<Present>,
         question: Option<&Question>,
         run: Run,
     ) -> Attempt {
@@ -328,6 +326,7 @@ impl World {
             return Ok(Verdict::Refused);
         }
         let (mut answered, mut renamed) = (None, BTreeSet::new());
+        let (made_plan, mut present) = (read_again.is_none(), read_again.unwrap_or_default());
         if let Some(question) = question.filter(|_| made.plan.summary.requests > 0) {
             let before = self.renamed(&made.plan);
             self.ask(question, &made.plan).await;
@@ -335,8 +334,8 @@ impl World {
             answered = Some(Instant::now());
             renamed = &self.renamed(&made.plan) - &before;
             if question.rechecks {
-                match self.recheck(client, &made.plan, &start, run).await? {
-                    Some(again) => start = again,
+                match self.recheck(client, &made.plan, run).await? {
+                    Some(again) => present = again,
                     None => return Ok(Verdict::Stale),
                 }
             }
@@ -344,8 +343,8 @@ impl World {
         let path = self.folder.path().join(format!("{}.jsonl", self.journals.len()));
         let journal = Journal::create(&path, RunFacts::new(AccountId::SANDBOX, made.plan.digest)).unwrap();
         self.journals.push(path.clone());
-        let before = start.clone();
-        let report = self.carry_out(client, &journal, &made.plan, start, run).await;
+        let before = present.clone();
+        let report = self.carry_out(client, &journal, &made.plan, present, made_plan, run).await;
         self.figures.ended(match &report {
             None => "killed",
             Some(report) if report.interrupted => "interrupted",
@@ -385,17 +384,10 @@ impl World {
     }
 
     /// Reads the account again after a question, as the program does. `None` if the plan is stale.
-    async fn recheck(
-        &mut self,
-        client: &Client,
-        plan: &Plan,
-        start: &Start,
-        run: Run,
-    ) -> Result<Option<Start>, ApiError> {
-        let planned = matches!(start, Start::Planned | Start::Rechecked { planned: true, .. });
+    async fn recheck(&mut self, client: &Client, plan: &Plan, run: Run) -> Result<Option<Present>, ApiError> {
         let Recheck::Fresh { present, remaining } = apply::recheck(client, plan).await? else { return Ok(None) };
         let broken = remaining.refusals.iter().any(|it| it.group.is_some() && !(run.accept && it.guard.is_limit()));
-        Ok((!broken).then_some(Start::Rechecked { present, planned }))
+        Ok((!broken).then_some(present))
     }
 
     async fn carry_out(
@@ -403,26 +395,19 @@ impl World {
         client: &Client,
         journal: &Journal,
         plan: &Plan,
-        start: Start,
+        present: Present,
+        made_plan: bool,
         Run { accept, cut }: Run,
     ) -> Option<Report> {
-        let (stop, stopped) = watch::channel(false);
-        let context = Context {
-            client,
-            journal,
-            stop: stopped,
-            progress: &|_| {},
-            settle_within: MAX_WAIT,
-            whole_account: !plan.narrowed,
-            limits_lifted: accept,
-        };
-        let mut applying = pin!(apply::apply(plan, start, context));
+        let context =
+            Context { client, journal, progress: &|_| {}, settle_within: MAX_WAIT, made_plan, limits_lifted: accept };
+        let is_stopped = || client.settles_until().is_some();
+        let mut applying = pin!(apply::apply(plan, present, context));
         let report = std::future::poll_fn(|context| {
             let polled = applying.as_mut().poll(context).map(Some);
             match cut {
                 Cut::Killed(at) if polled.is_pending() && self.writes_arrived() >= at => Poll::Ready(None),
-                Cut::Stopped(at) if polled.is_pending() && self.writes_arrived() >= at && !*stop.borrow() => {
-                    stop.send_replace(true);
+                Cut::Stopped(at) if polled.is_pending() && self.writes_arrived() >= at && !is_stopped() => {
                     client.stop();
                     context.waker().wake_by_ref();
                     Poll::Pending
