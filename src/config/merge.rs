@@ -1,15 +1,13 @@
 //! Merges the declarations of all files, checks what concerns several files, and expands the rosters.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-
-use foldhash::fast::RandomState;
 
 use super::entry::{Entry, PersonOrRoster};
 use super::file::{Declared, DeclaredGroup, DeclaredList};
 use super::problem::{Problem, ProblemReport, nearest, quoted, shortened};
-use crate::model::{Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Origin, PersonRef, RosterUse, Terms};
+use crate::model::{Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Origin, RosterUse, Terms};
 
 /// The maximum depth of rosters that use each other.
 const DEEPEST: usize = 64;
@@ -54,26 +52,8 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut ProblemR
             (name, group)
         });
         desired.groups = expanded.collect();
-        number_people(&mut desired);
     }
     desired
-}
-
-/// Gives equal people equal numbers, so that each is looked up once.
-fn number_people(desired: &mut Desired) {
-    // The map has no copies of the people, which would take much memory, and is never iterated, so hash order cannot
-    // affect the output.
-    let mut known: HashMap<&PersonRef, u32, RandomState> = HashMap::default();
-    let members = desired.groups.values().flat_map(|group| &group.members);
-    let numbers = members.map(|entry| {
-        // `MOST_MEMBERSHIPS` is less than 2^32.
-        let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
-        *known.entry(&entry.person).or_insert(next)
-    });
-    let numbers: Vec<u32> = numbers.collect();
-    desired.people = known.len();
-    let members = desired.groups.values_mut().flat_map(|group| &mut group.members);
-    members.zip(numbers).for_each(|(entry, number)| entry.number = number);
 }
 
 fn check_accounts(files: &[Declared], report: &mut ProblemReport) {
@@ -228,7 +208,7 @@ impl Rosters {
                     let (person, via) = (person.clone(), via.clone());
                     let is_never = terms.as_deref().is_some_and(|terms| terms.window.is_empty());
                     let list = if is_never { &mut group.never } else { &mut group.members };
-                    list.push(DesiredMember { person, number: 0, origin, via, terms });
+                    list.push(DesiredMember { person, origin, via, terms });
                 }
                 PersonOrRoster::Roster(name) => {
                     let used = RosterUse { roster: Arc::clone(name), origin };

@@ -17,8 +17,6 @@ pub struct Desired {
     pub account_id: Option<Setting<AccountId>>,
     pub settings: Settings,
     pub groups: BTreeMap<GroupName, DesiredGroup>,
-    /// The number of different people in all groups. See [`DesiredMember::number`].
-    pub people: usize,
     /// The rosters that no group uses, directly or through other rosters, and their places.
     pub unused_rosters: BTreeMap<Arc<str>, Origin>,
 }
@@ -28,7 +26,7 @@ impl Desired {
     pub fn memberships_at(&self, time: Timestamp) -> u64 {
         let people = |group: &DesiredGroup| {
             let present = group.members.iter().filter(|entry| entry.belongs_at(time));
-            present.map(|entry| entry.number).collect::<BTreeSet<u32>>().len() as u64
+            present.map(|entry| &entry.person).collect::<BTreeSet<_>>().len() as u64
         };
         self.groups.values().filter(|group| group.mode != Mode::Observe).map(people).sum()
     }
@@ -251,8 +249,10 @@ pub struct Rules {
     pub email_domains: Option<Setting<Vec<String>>>,
 }
 
-/// What a group's list means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// What a group's list means: the mode that decides most comes first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// The list is complete: missing people are added, and everybody else is removed.
@@ -304,8 +304,6 @@ impl FromStr for PersonRef {
 #[derive(Clone, Debug)]
 pub struct DesiredMember {
     pub person: PersonRef,
-    /// The person's number, from 0. Equal people have equal numbers, so that each is looked up once.
-    pub number: u32,
     /// The entry that names the person, in the group's list or in a roster.
     pub origin: Origin,
     /// The rosters from the group's list to the entry, outermost first; `None` for the group's own list.

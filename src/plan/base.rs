@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::change::{GroupPair, pairs};
-use crate::model::{Desired, DesiredGroup, GroupName, Limit, Mode, Origin, PersonRef, Rules, Setting, Settings};
+use crate::model::{Desired, DesiredGroup, GroupName, Limit, Origin, PersonRef, Rules, Setting, Settings};
 
 /// A change of the files that affects no membership directly, but decides about memberships.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -74,7 +74,7 @@ fn group_settings(
     changes.compare("name", Some(&old_named), Some(&Setting { value: name, origin: new_place.clone() }), false);
     let old_mode = Setting { value: old.mode, origin: old_place };
     let new_mode = Setting { value: new.mode, origin: new_place };
-    changes.compare("mode", Some(&old_mode), Some(&new_mode), strictness(new.mode) < strictness(old.mode));
+    changes.compare("mode", Some(&old_mode), Some(&new_mode), new.mode > old.mode);
     changes.compare("id", old.pin.as_ref(), new.pin.as_ref(), old.pin.is_some());
     // A missing value requires nothing.
     let least = |group: &DesiredGroup| group.min_members.as_ref().map(|least| least.value);
@@ -111,14 +111,6 @@ fn group_settings(
 
 fn joined(list: &Setting<Vec<String>>) -> Setting<String> {
     Setting { value: list.value.join(", "), origin: list.origin.clone() }
-}
-
-const fn strictness(mode: Mode) -> u8 {
-    match mode {
-        Mode::Observe => 0,
-        Mode::Additive => 1,
-        Mode::Exact => 2,
-    }
 }
 
 /// Whether a limit may allow more removals than before. A number and a percentage cannot be compared.

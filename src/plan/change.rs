@@ -143,14 +143,9 @@ pub(super) fn pairs<'a>(base: &'a Desired, head: &'a Desired) -> Vec<GroupPair<'
 impl<'a> AskedGroup<'a> {
     /// `None` if nothing can differ, which is quick to see for most groups.
     fn new(base: Option<&'a DesiredGroup>, head: Option<&'a DesiredGroup>) -> Option<Self> {
-        let same = |(old, new): (&DesiredMember, &DesiredMember)| {
-            old.person == new.person && (old.from(), old.until()) == (new.from(), new.until())
-        };
-        let is_same = |(base, head): (&DesiredGroup, &DesiredGroup)| {
-            base.mode == head.mode
-                && base.members.len() == head.members.len()
-                && base.members.iter().zip(&head.members).all(same)
-        };
+        let said = |group: &'a DesiredGroup| group.members.iter().map(|entry| (&entry.person, entry.window()));
+        let is_same =
+            |(base, head): (&'a DesiredGroup, &'a DesiredGroup)| base.mode == head.mode && said(base).eq(said(head));
         if base.zip(head).is_some_and(is_same) {
             return None;
         }

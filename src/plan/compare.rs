@@ -17,8 +17,7 @@ use crate::model::{DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Me
 
 /// Plans the differences of every group that the change under review, or a reading, concerns.
 pub(super) fn compare(inputs: &Inputs<'_>, plan: &mut Plan) {
-    let mut comparison =
-        Comparison { inputs, plan, found: vec![None; inputs.desired.people], declared_elsewhere: BTreeMap::new() };
+    let mut comparison = Comparison { inputs, plan, declared_elsewhere: BTreeMap::new() };
     for (name, located) in inputs.located.iter().filter(|(name, located)| inputs.compares(name, located)) {
         if let Some(group) = inputs.desired.groups.get(name) {
             comparison.add(name, group, located);
@@ -30,8 +29,6 @@ pub(super) fn compare(inputs: &Inputs<'_>, plan: &mut Plan) {
 struct Comparison<'p, 'a> {
     inputs: &'p Inputs<'a>,
     plan: &'p mut Plan,
-    /// Whom the entries mean, by the number of the entry's person: most people are in several lists.
-    found: Vec<Option<MemberId>>,
     /// The people declared in groups that cannot be found or read, with the declaring lines.
     declared_elsewhere: BTreeMap<MemberId, Origin>,
 }
@@ -91,7 +88,7 @@ impl<'p> Comparison<'p, '_> {
         let Some((id, observed)) = found else {
             self.block(name, group.mode, listed.unresolved);
             for entry in group.members.iter().filter(|entry| entry.belongs_at(time) && is_kept(entry)) {
-                if let Ok(id) = self.meant(entry) {
+                if let Ok(id) = inputs.people.resolve(&entry.person) {
                     self.declared_elsewhere.entry(id).or_insert_with(|| entry.origin.clone());
                 }
             }
@@ -134,12 +131,12 @@ impl<'p> Comparison<'p, '_> {
 
     /// Finds everybody who belongs to the group now. A shared address means its present members; it is ambiguous only for
     /// a join.
-    fn list(&mut self, group: &'p DesiredGroup, present: Option<&Membership>) -> CurrentList<'p> {
+    fn list(&self, group: &'p DesiredGroup, present: Option<&Membership>) -> CurrentList<'p> {
         let is_present = |member: &MemberId| present.is_some_and(|present| present.contains_key(member));
         let mut listed = CurrentList::default();
         let (mut seen, time) = (BTreeSet::new(), self.inputs.time);
         for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
-            match self.meant(entry) {
+            match self.inputs.people.resolve(&entry.person) {
                 Ok(member) => listed.add(member, entry, present),
                 Err(BlockedReason::AmbiguousPerson { candidates }) if candidates.iter().any(is_present) => {
                     candidates.into_iter().filter(is_present).for_each(|member| listed.add(member, entry, present));
@@ -149,16 +146,6 @@ impl<'p> Comparison<'p, '_> {
             }
         }
         listed
-    }
-
-    fn meant(&mut self, entry: &DesiredMember) -> Result<MemberId, BlockedReason> {
-        let mut slot = self.found.get_mut(entry.number as usize);
-        if let Some(Some(found)) = slot {
-            return Ok(*found);
-        }
-        let found = self.inputs.people.resolve(&entry.person)?;
-        slot.iter_mut().for_each(|slot| **slot = Some(found));
-        Ok(found)
     }
 
     /// The group in the account, with its members. If there is none, the group is blocked.

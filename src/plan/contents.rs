@@ -348,11 +348,6 @@ impl Plan {
         self.removals().next().is_some()
     }
 
-    /// The refusals that remain if the limits are lifted.
-    pub fn refusals_beyond_limits(&self) -> impl Iterator<Item = &Refusal> {
-        self.refusals.iter().filter(|refusal| !refusal.guard.is_limit())
-    }
-
     pub fn by_id(&self) -> BTreeMap<GroupId, &GroupPlan> {
         self.groups.iter().map(|group| (group.id, group)).collect()
     }

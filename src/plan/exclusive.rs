@@ -219,9 +219,8 @@ impl<'a> Judge<'a> {
         };
         let mut pairs = Vec::new();
         for group in self.plan.groups.iter().filter(|group| group.additions().next().is_some()) {
-            let joined = GroupRef { id: group.id, name: group.name.clone() };
-            let pair = |other: &GroupRef| ExclusivePair { group: joined.clone(), other: other.clone() };
-            pairs.extend(self.partners(group).iter().map(pair));
+            let partners = self.partners(group).iter().cloned();
+            pairs.extend(partners.map(|other| ExclusivePair { group: group.reference(), other }));
         }
         self.plan.exclusive = pairs;
         self.blocked

@@ -267,13 +267,9 @@ pub(super) fn pins<'n>(
 pub(super) fn check_account(plan: &mut Plan, rules: &Desired, current: &Observed) {
     let setting = &rules.settings.unmanaged_groups;
     if setting.value == Unmanaged::Refuse {
-        let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
-        for (name, found) in locate_groups(rules, current, |_| true) {
-            match found {
-                Ok(id) => drop(ids.insert(id)),
-                Err(_) => drop(names.insert(name)),
-            }
-        }
+        let located = locate_groups(rules, current, |_| true);
+        let ids = located.values().filter_map(|found| found.as_ref().ok().copied()).collect();
+        let names = located.into_iter().filter_map(|(name, found)| found.is_err().then_some(name)).collect();
         plan.guards.managed = Some(ManagedGroups { ids, names, origin: setting.origin.clone() });
     }
     for (id, pin) in &plan.guards.pins {

@@ -138,10 +138,9 @@ fn later(
     }
     // An entry that is over does something if it ends the access of somebody who is there.
     if was_in.is_none() && !is_there {
-        let times = |entry: &DesiredMember| Window { from: entry.from(), until: entry.until() };
-        let is_new = |entry: &&&DesiredMember| !entries.base.iter().any(|old| times(old) == times(entry));
+        let is_new = |entry: &&&DesiredMember| !entries.base.iter().any(|old| old.window() == entry.window());
         let over = entries.head.iter().filter(|entry| entry.has_ended(time)).filter(is_new);
-        rows.extend(over.map(|entry| window(LaterKind::AlreadyOver, times(entry), entry)));
+        rows.extend(over.map(|entry| window(LaterKind::AlreadyOver, entry.window(), entry)));
     }
     rows
 }

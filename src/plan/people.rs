@@ -14,6 +14,7 @@ type EntriesBy<'e, K> = BTreeMap<K, Vec<&'e DesiredMember>>;
 
 type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
+#[derive(Default)]
 pub struct People<'a> {
     /// The large maps are hashed. What comes out of them is sorted, so that the order of hashing never shows.
     everybody: Hashed<MemberId, Known<'a>>,
@@ -39,14 +40,7 @@ struct Known<'a> {
 impl<'a> People<'a> {
     /// Collects everything that was read: first the groups' lists, then the account's members.
     pub fn of(current: &'a Observed) -> Self {
-        let mut people = Self {
-            everybody: Hashed::default(),
-            by_email: Hashed::default(),
-            further: BTreeMap::new(),
-            shared: BTreeMap::new(),
-            rejected: BTreeSet::new(),
-            users: BTreeMap::new(),
-        };
+        let mut people = Self::default();
         for (id, member) in current.memberships.values().flat_map(|members| members.iter()) {
             people.record(id, member.email.as_ref(), member.status);
         }

@@ -10,6 +10,7 @@ use super::contents::{Action, Change, Plan, PlanWarning};
 use super::group::GroupPlan;
 use super::inputs::{Inputs, Policy};
 use super::{exclusive, judge, side_doors};
+use crate::model::typos::written;
 use crate::model::{
     About, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin,
     PersonRef,
@@ -223,19 +224,17 @@ impl Undoing<'_> {
     /// The entries of the group that name the member.
     fn entries(&self, member: MemberId) -> impl Iterator<Item = &DesiredMember> {
         let texts: BTreeSet<&str> = self.inputs.people.texts(member).collect();
-        let names_them = move |entry: &&DesiredMember| match &entry.person {
-            PersonRef::Id(id) => *id == member,
-            PersonRef::Email(email) => texts.contains(email.folded()),
+        let names_them = move |entry: &&DesiredMember| {
+            entry.person == PersonRef::Id(member) || texts.contains(written(&entry.person))
         };
         self.group.iter().flat_map(|group| &group.members).filter(names_them)
     }
 
     /// The entry that ended the member's access, if no entry gives it now.
     fn ended(&self, member: MemberId) -> Option<(&DesiredMember, Timestamp)> {
-        if self.entries(member).any(|entry| entry.belongs_at(self.inputs.time)) {
-            return None;
-        }
-        let ended = self.entries(member).filter_map(|entry| Some((entry, entry.until()?)));
-        ended.filter(|(_, until)| *until <= self.inputs.time).max_by_key(|(_, until)| *until)
+        let time = self.inputs.time;
+        let entry = self.entries(member).filter(|entry| entry.has_ended(time)).max_by_key(|entry| entry.until())?;
+        let gives_access = self.entries(member).any(|entry| entry.belongs_at(time));
+        entry.until().filter(|_| !gives_access).map(|until| (entry, until))
     }
 }

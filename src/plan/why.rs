@@ -91,7 +91,7 @@ pub fn why(
     let facts = Facts { desired, current, plan, people: People::of(current), time };
     let who = Who::named(person.clone(), &facts.people);
     let groups = facts.groups(&who).into_iter().filter(|group| only.is_none_or(|only| *only == group.name)).collect();
-    let members = facts.members(&who);
+    let members: Vec<Member> = who.ids.iter().map(|id| facts.people.subject(*id)).collect();
     let similar = if members.is_empty() { facts.similar(&who) } else { Vec::new() };
     Why { person: Some(person.to_string()), members, similar, ..facts.answer(groups, only) }
 }
@@ -140,11 +140,11 @@ struct Facts<'a> {
 impl<'a> Facts<'a> {
     fn answer(&self, groups: Vec<WhyGroup>, only: Option<&GroupName>) -> Why {
         let unreadable = self.current.unreadable.iter().filter_map(|(id, cause)| {
-            let name = self.current.groups.get(id)?.name.clone();
-            Some(UnreadableGroup { name, id: *id, cause: cause.clone() })
+            let name = &self.current.groups.get(id)?.name;
+            let is_asked = only.is_none_or(|only| only == name);
+            is_asked.then(|| UnreadableGroup { name: name.clone(), id: *id, cause: cause.clone() })
         });
-        let unreadable: Vec<UnreadableGroup> =
-            unreadable.filter(|group| only.is_none_or(|only| *only == group.name)).collect();
+        let unreadable: Vec<UnreadableGroup> = unreadable.collect();
         Why {
             format_version: FORMAT_VERSION,
             status: if unreadable.is_empty() { status(&groups) } else { RunStatus::Blocked },
@@ -270,12 +270,6 @@ impl<'a> Facts<'a> {
             }
             _ => None,
         })
-    }
-
-    fn members(&self, who: &Who) -> Vec<Member> {
-        let is_listed = |id: &MemberId| self.current.memberships.values().any(|members| members.contains_key(id));
-        let known = who.ids.iter().filter(|id| self.current.people.contains_key(id) || is_listed(id));
-        known.map(|id| self.people.subject(*id)).collect()
     }
 
     /// Known people whose address or id differs from one that nothing knows by no more than a typo, nearest first.

@@ -66,7 +66,7 @@ impl<'a> View<'a> {
         if plan.stale.is_some() {
             return Next::Nothing;
         }
-        if plan.refusals_beyond_limits().next().is_some() {
+        if plan.refusals.iter().any(|refusal| !refusal.guard.is_limit()) {
             return Next::Resolve(resolve(plan));
         }
         let Some(invocation) = self.invocation else { return Next::Nothing };
