@@ -359,10 +359,7 @@ impl ApplyRun<'_> {
             () = self.context.client.ended(false), if !self.is_stopped() => {}
         }
         locked(&self.pauses).end();
-        // A wait of a second or more outdates the readings that a write relies on.
-        if began.elapsed() >= Duration::from_secs(1) {
-            self.context.client.outdate_readings();
-        }
+        self.context.client.note_wait(began);
     }
 }
 

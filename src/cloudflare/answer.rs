@@ -68,7 +68,7 @@ fn success<T: DeserializeOwned>(
     if call.operation != ApiOperation::ListScimGroups
         && let Some(contradiction) = envelope.contradiction()
     {
-        return Err(ApiError { messages: messages(credentials, &envelope), ..malformed(contradiction.to_owned()) });
+        return Err(ApiError { messages: envelope.messages(credentials), ..malformed(contradiction.to_owned()) });
     }
     if status != 200 {
         return Err(malformed("only status 200 is a complete answer".to_owned()));
@@ -78,7 +78,7 @@ fn success<T: DeserializeOwned>(
 
 fn failure(call: &Call, credentials: &Credentials, status: u16, body: &[u8]) -> ApiError {
     let envelope = serde_json::from_slice::<Envelope>(body).ok();
-    let messages = envelope.as_ref().map(|envelope| messages(credentials, envelope)).unwrap_or_default();
+    let messages = envelope.as_ref().map(|envelope| envelope.messages(credentials)).unwrap_or_default();
     let problem = serde_json::from_slice::<ProblemDocument>(body).ok();
     let about_credentials = messages.iter().any(|message| CREDENTIAL_CODES.contains(&message.code));
     let (kind, fate) = match status {
@@ -96,7 +96,7 @@ fn failure(call: &Call, credentials: &Credentials, status: u16, body: &[u8]) -> 
         _ => (ApiErrorKind::ServerFault, Fate::Unknown),
     };
     // An error that claims success proves nothing about a change.
-    let contradicts_itself = fate == Fate::Refused && envelope.is_some_and(|envelope| envelope.claims_success());
+    let contradicts_itself = fate == Fate::Refused && envelope.is_some_and(|envelope| envelope.success == true);
     let fate = if contradicts_itself { Fate::Unknown } else { fate };
     let said = problem.as_ref().and_then(ProblemDocument::summary).map(|summary| fit(credentials, &summary));
     ApiError {
@@ -112,18 +112,6 @@ fn failure(call: &Call, credentials: &Credentials, status: u16, body: &[u8]) -> 
         messages,
         ..call.error(kind, fate)
     }
-}
-
-fn messages(credentials: &Credentials, envelope: &Envelope) -> Vec<ApiMessage> {
-    let fit = |text: String| fit(credentials, &text);
-    let shown = envelope.errors().into_iter().take(MOST_MESSAGES);
-    let fit_all = |ApiMessage { code, message, pointer, documentation_url }| ApiMessage {
-        code,
-        message: fit(message),
-        pointer: pointer.map(fit),
-        documentation_url: documentation_url.map(fit),
-    };
-    shown.map(fit_all).collect()
 }
 
 /// The beginning of a body, or the title or the words of an HTML page.
@@ -174,10 +162,6 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
 }
 
 impl Envelope {
-    pub(super) fn claims_success(&self) -> bool {
-        self.success == Value::Bool(true)
-    }
-
     /// Why an answer with status 200 cannot be used.
     pub(super) fn contradiction(&self) -> Option<&'static str> {
         let has_errors = match &self.errors {
@@ -194,11 +178,12 @@ impl Envelope {
         }
     }
 
-    pub(super) fn errors(&self) -> Vec<ApiMessage> {
+    pub(super) fn messages(&self, credentials: &Credentials) -> Vec<ApiMessage> {
         let entries = self.errors.as_array().map(Vec::as_slice).unwrap_or_default();
         let message = |entry: &Value| {
             let code = entry.get("code").and_then(Value::as_i64).unwrap_or_default();
-            let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+            let text =
+                |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).map(|text| fit(credentials, text));
             let message = text("/message");
             (message.is_some() || code != 0).then(|| ApiMessage {
                 code,
@@ -207,7 +192,7 @@ impl Envelope {
                 documentation_url: text("/documentation_url"),
             })
         };
-        entries.iter().filter_map(message).collect()
+        entries.iter().filter_map(message).take(MOST_MESSAGES).collect()
     }
 }
 
@@ -528,7 +513,8 @@ mod tests {
 
     #[test]
     fn errors_of_any_shape_are_read() {
-        let errors = |text: &str| serde_json::from_str::<Envelope>(text).unwrap().errors();
+        let credentials = Credentials::Token("hunter2hunter2".into());
+        let errors = |text: &str| serde_json::from_str::<Envelope>(text).unwrap().messages(&credentials);
         assert_eq!(errors(r#"{"success":false}"#), []);
         assert_eq!(errors(r#"{"success":false,"errors":null}"#), []);
         let odd = errors(r#"{"errors":[3,{},{"code":400,"message":"bad","source":1},{"code":1.5},{"code":9}]}"#);

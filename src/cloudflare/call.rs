@@ -16,7 +16,7 @@ use super::client::Client;
 use super::config::{BaseUrl, ClientConfig, ClientError, Credentials};
 use super::error::{ApiError, ApiErrorKind, Fate};
 use super::http::{self, HttpAnswer};
-use super::pacer::{Notices, Pace, Pacer, Ticket, Wait, WaitReason};
+use super::pacer::{Pace, Pacer, Ticket, Wait, WaitReason};
 use super::retry::{Attempts, Backoff, Retry};
 use super::wire::ApiOperation;
 use crate::model::{GroupId, GroupRef};
@@ -60,8 +60,7 @@ pub struct Answered<T> {
 pub(super) struct Shared {
     http: reqwest::Client,
     pub credentials: Credentials,
-    pacer: Pacer,
-    pub notices: Notices,
+    pub pacer: Pacer,
     on_their_way: Semaphore,
     /// The time of the stop. If a change was in flight then, the time when the last such change ended. No change starts
     /// after a stop.
@@ -95,13 +94,11 @@ pub(super) struct ClientHistory {
 
 impl Shared {
     pub(super) fn new(config: ClientConfig) -> Result<Self, ClientError> {
-        let notices = Notices::new();
         let concurrency = config.concurrency.get().min(Semaphore::MAX_PERMITS);
         Ok(Self {
             http: http::connections(&config)?,
             credentials: config.credentials,
-            pacer: Pacer::new(notices.clone()),
-            notices,
+            pacer: Pacer::default(),
             on_their_way: Semaphore::new(concurrency),
             stopped: watch::Sender::new(None),
             max_wait: config.max_wait,
@@ -171,7 +168,8 @@ impl Client {
         history.interrupted = history.interrupted.max(Some(Instant::now()));
     }
 
-    fn note_wait(&self, since: Instant) {
+    /// Outdates the readings so far, if the run has waited for long since then.
+    pub fn note_wait(&self, since: Instant) {
         if since.elapsed() >= LONG_WAIT {
             self.outdate_readings();
         }
@@ -214,7 +212,7 @@ impl Client {
         }
         let until = Instant::now() + wait.unwrap_or_default();
         let wait = Wait { until: until.into_std(), why, status: error.status, attempt: error.attempts };
-        let (_announced, since) = (self.shared.notices.announce(wait), Instant::now());
+        let (_announced, since) = (self.shared.pacer.notices.announce(wait), Instant::now());
         tokio::select! {
             () = self.ended(call.settles) => {}
             () = tokio::time::sleep_until(until) => {}

@@ -72,7 +72,7 @@ impl Client {
     }
 
     pub fn wait_notice(&self) -> watch::Receiver<Waits> {
-        self.shared.notices.watch()
+        self.shared.pacer.notices.0.subscribe()
     }
 
     pub fn concurrency(&self) -> usize {
@@ -288,32 +288,20 @@ impl Client {
     /// Adds members to a group. Members who are already in the group are allowed. One bad member makes the API refuse
     /// all. `may_send` is asked immediately before each attempt, after all waiting.
     pub async fn add_members(&self, group: &GroupRef, members: &[MemberId], may_send: &dyn Fn() -> bool) -> Written {
-        let operation = ApiOperation::AddMembers(members.len());
-        let call = self.write(operation, Method::POST, group, None, members);
-        self.send(&call, may_send).await
+        self.write(ApiOperation::AddMembers(members.len()), group, members, may_send).await
     }
 
     /// Makes these the only members of the group. The request is tried once and not delayed for long, because the
     /// caller's reading becomes outdated. The caller must read the group again before another attempt. One bad member
     /// makes the API refuse all.
     pub async fn replace_members(&self, group: &GroupRef, members: &[MemberId]) -> Written {
-        let operation = ApiOperation::ReplaceMembers(members.len());
-        let call = self.write(operation, Method::PUT, group, None, members);
-        self.send(&call, &|| true).await
+        self.write(ApiOperation::ReplaceMembers(members.len()), group, members, &|| true).await
     }
 
     /// Removes a member from a group. The API refuses this if the member is not in the group. `may_send` is asked
     /// immediately before each attempt, after all waiting.
     pub async fn remove_member(&self, group: &GroupRef, member: MemberId, may_send: &dyn Fn() -> bool) -> Written {
-        let call = self.write(ApiOperation::RemoveMember(member), Method::DELETE, group, Some(member), &[]);
-        self.send(&call, may_send).await
-    }
-
-    /// The answer to a POST is known, but not documented, to list the whole group. The answer to a DELETE proves nothing.
-    async fn send(&self, call: &Call, may_send: &dyn Fn() -> bool) -> Written {
-        let Answered { result, ray, began } = self.call_if::<RawAnswer>(call, may_send).await?;
-        let shows_the_group = call.method != Method::DELETE;
-        Ok(Answered { result: result.members().filter(|_| shows_the_group), ray, began })
+        self.write(ApiOperation::RemoveMember(member), group, &[], may_send).await
     }
 
     /// A reading. A path that does not begin with `user` is below the account.
@@ -331,19 +319,29 @@ impl Client {
         }
     }
 
-    fn write(
+    async fn write(
         &self,
         operation: ApiOperation,
-        method: Method,
         group: &GroupRef,
-        member: Option<MemberId>,
         members: &[MemberId],
-    ) -> Call {
+        may_send: &dyn Fn() -> bool,
+    ) -> Written {
         let mut path = vec!["iam", "user_groups", group.id.as_str(), "members"];
-        path.extend(member.as_ref().map(MemberId::as_str));
+        let (method, retry) = match &operation {
+            ApiOperation::ReplaceMembers(_) => (Method::PUT, Retry::Never),
+            ApiOperation::RemoveMember(member) => {
+                path.push(member.as_str());
+                (Method::DELETE, Retry::Unsent)
+            }
+            _ => (Method::POST, Retry::Unsent),
+        };
+        // The answer to a POST is known, but not documented, to list the whole group. The answer to a DELETE proves
+        // nothing.
+        let lists_members = method != Method::DELETE;
         let rows: Value = members.iter().map(|id| json!({ "id": id })).collect();
-        let body = (method != Method::DELETE).then(|| rows.to_string().into_bytes());
-        let retry = if method == Method::PUT { Retry::Never } else { Retry::Unsent };
-        Call { method, body, retry, settles: false, ..self.read(operation, Some(group), &path) }
+        let body = lists_members.then(|| rows.to_string().into_bytes());
+        let call = Call { method, body, retry, settles: false, ..self.read(operation, Some(group), &path) };
+        let Answered { result, ray, began } = self.call_if::<RawAnswer>(&call, may_send).await?;
+        Ok(Answered { result: result.members().filter(|_| lists_members), ray, began })
     }
 }

@@ -16,22 +16,17 @@ use super::http::RateAllowance;
 pub(super) use self::limiter::Pace;
 
 /// Admits requests one by one, in order of arrival.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pacer {
     limiter: Mutex<Limiter>,
     /// The request that holds the lock is next.
     turnstile: tokio::sync::Mutex<()>,
     /// Notifies when new information about the limits arrives.
     changed: Notify,
-    notices: Notices,
+    pub(super) notices: Notices,
 }
 
 impl Pacer {
-    pub(super) fn new(notices: Notices) -> Self {
-        let (limiter, turnstile, changed) = Default::default();
-        Self { limiter, turnstile, changed, notices }
-    }
-
     /// Admits a request when its time has come. The status and the number of the attempt are for notices.
     ///
     /// # Errors
@@ -167,18 +162,10 @@ impl Waits {
     }
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Notices(watch::Sender<Waits>);
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notices(pub watch::Sender<Waits>);
 
 impl Notices {
-    pub(super) fn new() -> Self {
-        Self(watch::Sender::new(Waits::default()))
-    }
-
-    pub(super) fn watch(&self) -> watch::Receiver<Waits> {
-        self.0.subscribe()
-    }
-
     /// Announces a wait until the returned value is dropped.
     pub(super) fn announce(&self, wait: Wait) -> AnnouncedWait {
         self.0.send_modify(|Waits(waits)| waits.push(wait));
@@ -217,7 +204,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn refusal_delays_every_request_until_its_time() {
-        let pacer = Pacer::new(Notices::new());
+        let pacer = Pacer::default();
         let start = Instant::now();
         let minute = Duration::from_secs(60);
         admitted(&pacer, minute).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
@@ -230,7 +217,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn too_long_wait_fails_immediately() {
-        let pacer = Pacer::new(Notices::new());
+        let pacer = Pacer::default();
         let start = Instant::now();
         admitted(&pacer, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
         let wait = admitted(&pacer, Duration::from_secs(29)).await.unwrap_err();
@@ -240,9 +227,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_is_announced_while_it_lasts() {
-        let notices = Notices::new();
-        let mut watched = notices.watch();
-        let pacer = Pacer::new(notices);
+        let pacer = Pacer::default();
+        let mut watched = pacer.notices.0.subscribe();
         admitted(&pacer, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(9)), &[]);
         let (admitted, seen) = tokio::join!(admitted(&pacer, Duration::from_secs(10)), async {
             watched.changed().await.unwrap();
@@ -255,7 +241,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn abandoned_request_frees_its_place() {
-        let pacer = Pacer::new(Notices::new());
+        let pacer = Pacer::default();
         let minute = Duration::from_secs(60);
         admitted(&pacer, minute).await.unwrap().refused(Some(Duration::from_secs(1)), &[]);
         let probe = admitted(&pacer, minute).await.unwrap();
@@ -271,8 +257,8 @@ mod tests {
 
     #[test]
     fn longest_wait_is_shown_until_all_end() {
-        let notices = Notices::new();
-        let shown = notices.watch();
+        let notices = Notices::default();
+        let shown = notices.0.subscribe();
         let now = std::time::Instant::now();
         let wait = |seconds, why| Wait { until: now + Duration::from_secs(seconds), why, status: None, attempt: 1 };
         let short = wait(1, WaitReason::NewToken);

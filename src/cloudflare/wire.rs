@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -67,11 +68,8 @@ impl fmt::Display for ApiOperation {
     }
 }
 
-fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {
-    Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
-}
-
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+/// A value written as text, if it is there and valid.
+fn parsed<'de, T: FromStr, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
 }
 
@@ -89,7 +87,7 @@ pub(super) struct Group {
     /// Optional in the API's newest reference. Such a group can only be found by its pin.
     #[serde(default, deserialize_with = "text")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "parsed")]
     created_on: Option<Timestamp>,
     /// A group without policies does not have this key.
     #[serde(default)]
@@ -176,12 +174,12 @@ fn resource(group: &Value) -> Vec<String> {
 #[derive(Debug, Deserialize)]
 pub(super) struct GroupMember {
     pub id: MemberId,
-    #[serde(default, deserialize_with = "email")]
+    #[serde(default, deserialize_with = "parsed")]
     email: Option<Email>,
     #[serde(default, deserialize_with = "text")]
     status: Option<String>,
     /// When the member was added to the group; lists do not report it.
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "parsed")]
     pub created_at: Option<Timestamp>,
 }
 
@@ -194,7 +192,7 @@ impl From<GroupMember> for Member {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct AccountMember {
     pub id: MemberId,
-    #[serde(default, deserialize_with = "email")]
+    #[serde(default, deserialize_with = "parsed")]
     email: Option<Email>,
     #[serde(default, deserialize_with = "text")]
     status: Option<String>,
@@ -332,7 +330,7 @@ impl ScimPage {
 #[derive(Debug, Deserialize)]
 pub(super) struct User {
     pub id: String,
-    #[serde(default, deserialize_with = "email")]
+    #[serde(default, deserialize_with = "parsed")]
     pub email: Option<Email>,
 }
 

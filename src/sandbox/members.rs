@@ -95,10 +95,7 @@ pub(crate) fn get(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let since = members.get(&id).ok_or_else(Reply::not_in_group)?;
     let person = call.state.person(id);
     // Before the invitation is accepted there is no user. The reference does not allow a null id in this answer.
-    let user = |person: &StoredPerson| {
-        let user = json!({ "email": person.user_email, "first_name": null, "last_name": null });
-        with(user, "id", person.user_id(id))
-    };
+    let user = |person: &StoredPerson| with(user(person), "id", person.user_id(id));
     let result = with(shown(id, person), "created_at", person.map(|_| since.to_string()));
     Ok(Reply::read(with(result, "user", person.map(user))))
 }
@@ -119,8 +116,13 @@ pub(crate) fn remove(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     }
 }
 
+/// The user of a membership. The sandbox has no names of people.
+fn user(person: &StoredPerson) -> Value {
+    json!({ "email": person.user_email, "first_name": null, "last_name": null })
+}
+
 fn shown_person(call: &RoutedCall<'_>, id: MemberId, person: &StoredPerson) -> Value {
-    let user = json!({ "id": person.user_id(id), "email": person.user_email, "first_name": null, "last_name": null });
+    let user = with(user(person), "id", Some(person.user_id(id)));
     let two_factor = person.seed.two_factor.unwrap_or(Some(false));
     let policies = person.policies.iter().map(|policy| call.state.catalog.shown(policy, &call.account()));
     json!({
@@ -149,12 +151,7 @@ pub(crate) fn token_user(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let owner = call.state.token_owner.and_then(|id| Some((id, call.state.person(id)?)));
     let no_user = || Reply::forbidden(9109, "Valid user-level authentication not found");
     let (member, person) = owner.ok_or_else(no_user)?;
-    Ok(Reply::read(json!({
-        "id": person.user_id(member).ok_or_else(no_user)?,
-        "email": person.user_email,
-        "first_name": null,
-        "last_name": null,
-    })))
+    Ok(Reply::read(with(user(person), "id", Some(person.user_id(member).ok_or_else(no_user)?))))
 }
 
 /// The check of a token. A user's token is known below `/user`, the account's own token below the account.
