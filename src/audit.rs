@@ -8,9 +8,7 @@ use serde_json::Value;
 
 use crate::cloudflare::{ApiError, AuditEntry, Client, without_password};
 use crate::model::{GroupId, GroupRef, MemberId};
-use crate::plan::{
-    Action, Author, AuthorKind, DifferenceHistories, DifferenceHistory, Plan, RecordedChange, RecordedEffect, attribute,
-};
+use crate::plan::{Action, Author, AuthorKind, Plan, RecordedChange, RecordedEffect, attribute};
 
 /// The maximum number of pages of the log in a run.
 const MOST_PAGES: u64 = 10;
@@ -30,20 +28,13 @@ const EARLIEST: Timestamp = Timestamp::UNIX_EPOCH;
 /// How far back the log is read if no time is known.
 const BACK: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The histories of the differences of a plan.
-#[derive(Debug, Default)]
-pub struct Histories {
-    pub by_difference: DifferenceHistories,
-    /// Why the log could not be read, if so.
-    pub unread: Option<ApiError>,
-}
-
 /// One difference: the group, the member, and the planned change.
 type Question = (GroupRef, MemberId, Action);
 
-/// Reads when each unexpected member was added, and who made each difference. Sends no request if there is no
-/// difference. Nobody makes a membership expire, so expired memberships are not looked up.
-pub async fn histories(client: &Client, plan: &Plan, now: Timestamp) -> Histories {
+/// Notes in a plan when each unexpected member was added, and who made each difference. Sends no request if there is no
+/// difference. Nobody makes a membership expire, so expired memberships are not looked up. Returns why the log could not
+/// be read, if so.
+pub async fn attribute_differences(client: &Client, plan: &mut Plan, now: Timestamp) -> Option<ApiError> {
     let mut questions: Vec<Question> = Vec::new();
     for group in &plan.groups {
         let changes = group.changes.iter().chain(&group.held).filter(|change| change.expired.is_none());
@@ -55,15 +46,15 @@ pub async fn histories(client: &Client, plan: &Plan, now: Timestamp) -> Historie
     if questions.iter().any(|(group, member, _)| !beginnings.contains_key(&(group.id, *member))) {
         log.read(now.checked_sub(BACK).unwrap_or(EARLIEST), now, MOST_PAGES).await;
     }
-    let mut by_difference = DifferenceHistories::new();
-    for (group, member, action) in questions {
-        let added_at = beginnings.get(&(group.id, member)).copied();
-        let attribution = attribute(&log.recorded, group.id, member, action, added_at);
-        if added_at.is_some() || attribution.is_some() {
-            by_difference.insert((group.id, member), DifferenceHistory { added_at, attribution });
+    for group in &mut plan.groups {
+        let changes = group.changes.iter_mut().chain(&mut group.held);
+        for change in changes.filter(|change| change.expired.is_none()) {
+            change.added_at = beginnings.get(&(group.id, change.member.id)).copied();
+            let by = attribute(&log.recorded, group.id, change.member.id, change.action, change.added_at);
+            change.by = by.map(Box::new);
         }
     }
-    Histories { by_difference, unread: log.unread }
+    log.unread
 }
 
 /// When each unexpected member was added. A time that cannot be true counts as unknown: a log that is asked about it

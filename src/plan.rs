@@ -36,9 +36,7 @@ use inputs::Inputs;
 
 use crate::model::{Desired, Email, GroupId, GroupName, Observed, PersonRef, RunStatus, TokenUser, kept_ends};
 
-pub use attribution::{
-    Attribution, Author, AuthorKind, DifferenceHistories, DifferenceHistory, RecordedChange, RecordedEffect, attribute,
-};
+pub use attribution::{Attribution, Author, AuthorKind, RecordedChange, RecordedEffect, attribute};
 pub use base::{BaseChange, compare_base};
 pub use blocked::{Blocked, BlockedReason, PresentAddresses};
 pub use change::TouchedGroup;
@@ -52,7 +50,7 @@ pub use later::{Later, LaterKind};
 pub use operations::Operation;
 pub use people::People;
 pub use review::{Beginnings, Review, ReviewFacts, ReviewGroup, ReviewMembership, ReviewSummary, review};
-pub use saved::{Freshness, SavedPlanError, SealedPlan};
+pub use saved::{SavedPlanError, SealedPlan, Strays};
 pub use side_doors::{BesideGroups, BesideStanding, SideDoor, compare_permissions, direct_access};
 pub use standing::{Claim, Standing, Tally};
 pub use undo::{AttemptedChange, Reversal, undo};

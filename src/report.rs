@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::model::{GroupId, GroupName, Member, MemberId, Membership, Origin, RunStatus};
-use crate::plan::{Action, Blocked, Change, Digest, GroupPlan, LeftOut, LeftOutKind, PresentAddresses};
+use crate::plan::{Action, Blocked, Change, Digest, GroupPlan, LeftOut, LeftOutKind, PresentAddresses, Strays};
 
 pub const FORMAT_VERSION: u32 = 1;
 
@@ -203,7 +203,8 @@ impl StaleGroup {
     pub fn of_change(group: &GroupPlan, present: &Membership) -> Self {
         let ids = |members: &Membership| -> BTreeSet<MemberId> { members.keys().copied().collect() };
         let (before, now) = (ids(&group.observed), ids(present));
-        let difference = Some(Difference::new(group, present, &(&now - &before), &(&before - &now)));
+        let moved = Strays { added: &now - &before, removed: &before - &now };
+        let difference = Some(Difference::new(group, present, &moved));
         Self { difference, ..Self::new(group.name.clone()) }
     }
 }
@@ -219,17 +220,12 @@ pub struct Difference {
 
 impl Difference {
     /// New members are named as the group lists them now, former members as in the plan.
-    pub fn new(
-        group: &GroupPlan,
-        present: &Membership,
-        added: &BTreeSet<MemberId>,
-        removed: &BTreeSet<MemberId>,
-    ) -> Self {
+    pub fn new(group: &GroupPlan, present: &Membership, moved: &Strays) -> Self {
         let unnamed = |id: MemberId| Member { id, email: None, status: None };
         let named = |ids: &BTreeSet<MemberId>, members: &Membership| -> Vec<Member> {
             ids.iter().map(|id| members.get(id).map_or_else(|| unnamed(*id), Member::clone)).collect()
         };
-        Self { added: named(added, present), removed: named(removed, &group.observed) }
+        Self { added: named(&moved.added, present), removed: named(&moved.removed, &group.observed) }
     }
 }
 

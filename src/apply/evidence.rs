@@ -11,7 +11,7 @@ use super::recheck::moved;
 use super::{ApplyRun, locked};
 use crate::cloudflare::ApiError;
 use crate::model::{GroupId, GroupRef, GroupSummary, MemberId, Membership, Mode};
-use crate::plan::{Change, Freshness, GroupPlan, Operation, Plan};
+use crate::plan::{Change, GroupPlan, Operation, Plan};
 use crate::report::StaleGroup;
 
 /// What is known of the groups on which the writes of other groups depend.
@@ -161,7 +161,7 @@ impl GroupRun<'_> {
         let left = self.plan.removals().filter(|change| self.present.contains(&change.member.id)).count();
         let joining = self.plan.additions().filter(|change| !self.present.contains(&change.member.id)).count();
         let breaks = left > 0 && ((self.present.len() + joining - left) as u64) < self.plan.guards.least();
-        if breaks || self.plan.freshness(&self.present) != Freshness::Fresh {
+        if breaks || !self.plan.moved_since(&self.present).is_empty() {
             run.note_stale(StaleGroup::of_change(self.plan, self.last_read.as_ref().unwrap_or(&self.plan.observed)));
         }
         Ok(())

@@ -9,7 +9,7 @@ use super::ledger::{Ledger, State};
 use super::requests::{MAX_SENDS, given_up, refusal};
 use crate::cloudflare::{Concern, Fate};
 use crate::model::{MemberId, Membership, PersonRef};
-use crate::plan::{Action, Freshness, GroupPlan, Operation};
+use crate::plan::{Action, GroupPlan, Operation};
 use crate::render::counted;
 
 /// A group, its members as last seen, and the state of each of its changes.
@@ -218,7 +218,7 @@ impl<'a> GroupRun<'a> {
                 let reason = format!("the group cannot be read: {}", error.reason());
                 return self.leave(given_up(&error, reason));
             }
-            if self.plan.freshness(&self.present) != Freshness::Fresh {
+            if !self.plan.moved_since(&self.present).is_empty() {
                 // The report names the members who joined or left.
                 return;
             }

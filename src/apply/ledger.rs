@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::GroupRun;
 use crate::model::{MemberId, Mode};
-use crate::plan::{Action, Change, Freshness, GroupPlan};
+use crate::plan::{Action, Change, GroupPlan};
 use crate::report::{Difference, GroupOutcome, GroupReport, RestCause, UnmadeChange};
 
 /// The progress of a change. Whether its effect is present is not recorded here; the members last seen show that.
@@ -242,15 +242,11 @@ impl GroupRun<'_> {
     pub fn into_report(self) -> GroupReport {
         let plan = self.plan;
         let renamed = self.renamed();
-        let (came, went) = plan.strays(&self.present);
+        let strays = plan.strays(&self.present);
         let was_read_again = !plan.operations.is_empty() || !self.present.iter().eq(plan.observed.keys());
-        let stale = match plan.freshness(&self.present) {
-            Freshness::Stale { added, removed } if was_read_again => {
-                let names = self.last_read.as_ref().unwrap_or(&plan.observed);
-                Some(Difference::new(plan, names, &added, &removed))
-            }
-            Freshness::Stale { .. } | Freshness::Fresh => None,
-        };
+        let names = self.last_read.as_ref().unwrap_or(&plan.observed);
+        let moved = plan.moved_since(&self.present);
+        let stale = (was_read_again && !moved.is_empty()).then(|| Difference::new(plan, names, &moved));
         let is_observed = plan.mode == Mode::Observe;
         // The changes that the run left out may differ and were not compared.
         let causes = [
@@ -261,7 +257,7 @@ impl GroupRun<'_> {
         ];
         let cause = causes.into_iter().find(|(applies, _)| *applies).map(|(_, cause)| cause);
         let differs = cause.is_some();
-        let in_sync = self.is_whole && came.is_empty() && went.is_empty() && !differs && renamed.is_none();
+        let in_sync = self.is_whole && strays.is_empty() && !differs && renamed.is_none();
         let mut report = GroupReport {
             id: plan.id,
             name: plan.name.clone(),

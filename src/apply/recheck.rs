@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::Present;
 use crate::cloudflare::{ApiError, ApiErrorKind, Client};
 use crate::model::{GroupId, GroupName, GroupRef, GroupSummary, Member, MemberId, Membership};
-use crate::plan::{Freshness, GroupPlan, Guard, Plan, Refusal};
+use crate::plan::{GroupPlan, Guard, Plan, Refusal};
 use crate::report::{Difference, StaleGroup};
 
 #[derive(Clone, Debug)]
@@ -73,8 +73,9 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
     }
     for group in changed {
         let Some(members) = present.get(&group.id) else { continue };
-        if let Freshness::Stale { added, removed } = group.freshness(&members.keys().copied().collect()) {
-            let difference = Some(Difference::new(group, members, &added, &removed));
+        let moved = group.moved_since(&members.keys().copied().collect());
+        if !moved.is_empty() {
+            let difference = Some(Difference::new(group, members, &moved));
             stale.push(StaleGroup { difference, ..StaleGroup::new(group.name.clone()) });
         }
     }

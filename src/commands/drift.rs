@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::plan::BLOCKED;
 use super::request::RunRequest;
 use super::{Exit, Failure, Output, Result, files, session, show};
-use crate::audit::{self, Histories};
+use crate::audit;
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
@@ -77,18 +77,18 @@ async fn examine(mut request: RunRequest, args: &DriftArgs, output: &mut Output)
     // Nothing is applied, so the user of the token does not matter.
     request.options.accept_self = true;
     request.reads_direct_access = true;
-    let (connection, plan) = session::make_plan(&request, output).await?;
+    let (connection, mut plan) = session::make_plan(&request, output).await?;
     let watching = output.watch(&connection.client, "reading the audit log");
-    let histories = if args.no_audit_log {
-        Histories::default()
+    let unread = if args.no_audit_log {
+        None
     } else {
-        audit::histories(&connection.client, &plan, Timestamp::now()).await
+        audit::attribute_differences(&connection.client, &mut plan, Timestamp::now()).await
     };
     drop(watching);
-    if let Some(error) = &histories.unread {
+    if let Some(error) = unread {
         output.note(&format!("the audit log cannot be read, so authors are unknown: {}", clean(&error.reason())));
     }
-    let mut plan = plan.with_histories(histories.by_difference).with_requests(connection.client.requests());
+    let mut plan = plan.with_requests(connection.client.requests());
     let (exit, status) = verdict(&plan);
     plan.status = status;
     Ok((plan, exit))

@@ -3,8 +3,6 @@
 //! The log is late, has gaps, and does not have the values before and after a change. A missing entry therefore
 //! proves nothing, and an entry that does not name the member is at most probable.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,30 +77,7 @@ pub struct Attribution {
     pub by: Author,
 }
 
-/// When and by whom one difference was made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DifferenceHistory {
-    /// When an unexpected member was added; `None` if the API does not report it.
-    pub added_at: Option<Timestamp>,
-    pub attribution: Option<Attribution>,
-}
-
-/// The histories of the differences of a plan, by group and member.
-pub type DifferenceHistories = BTreeMap<(GroupId, MemberId), DifferenceHistory>;
-
 impl Plan {
-    /// The same plan, with the histories of its differences.
-    #[must_use]
-    pub fn with_histories(mut self, mut histories: DifferenceHistories) -> Self {
-        for group in &mut self.groups {
-            for change in group.changes.iter_mut().chain(&mut group.held) {
-                let history = histories.remove(&(group.id, change.member.id)).unwrap_or_default();
-                (change.added_at, change.by) = (history.added_at, history.attribution.map(Box::new));
-            }
-        }
-        self
-    }
-
     pub fn attributed(&self) -> u64 {
         let changes = self.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held));
         changes.filter(|change| change.by.is_some()).count() as u64

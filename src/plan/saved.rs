@@ -157,43 +157,44 @@ impl Plan {
     }
 }
 
-/// A group that was read again, compared with the plan.
+/// The members of a group that was read again who differ from the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Freshness {
-    /// The plan's changes are still valid. An earlier run may have made some of them.
-    Fresh,
-    Stale {
-        /// Members who joined and should leave.
-        added: BTreeSet<MemberId>,
-        /// Members who left and should join.
-        removed: BTreeSet<MemberId>,
-    },
+pub struct Strays {
+    /// Members who are there and should leave.
+    pub added: BTreeSet<MemberId>,
+    /// Members who are missing and should join.
+    pub removed: BTreeSet<MemberId>,
+}
+
+impl Strays {
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
 }
 
 impl GroupPlan {
-    /// Compares the group's new reading with the plan.
-    pub fn freshness(&self, present: &BTreeSet<MemberId>) -> Freshness {
+    /// The members who joined or left since the plan. Its changes do not count: an earlier run may have made some of
+    /// them.
+    pub fn moved_since(&self, present: &BTreeSet<MemberId>) -> Strays {
         let changing: BTreeSet<MemberId> = self.carried_out().map(|change| change.member.id).collect();
-        let (added, removed) = self.strays(present);
-        let others = |ids: BTreeSet<MemberId>| -> BTreeSet<MemberId> { ids.difference(&changing).copied().collect() };
-        let (added, removed) = (others(added), others(removed));
-        if added.is_empty() && removed.is_empty() { Freshness::Fresh } else { Freshness::Stale { added, removed } }
+        let Strays { added, removed } = self.strays(present);
+        Strays { added: &added - &changing, removed: &removed - &changing }
     }
 
-    /// The members who differ from the target: those who should not be in the group, and those who are missing.
-    pub fn strays(&self, present: &BTreeSet<MemberId>) -> (BTreeSet<MemberId>, BTreeSet<MemberId>) {
+    /// The members who differ from the target.
+    pub fn strays(&self, present: &BTreeSet<MemberId>) -> Strays {
         match &self.required {
             None => {
                 let target = self.target();
-                (present.difference(&target).copied().collect(), target.difference(present).copied().collect())
+                Strays { added: present - &target, removed: &target - present }
             }
             // The plan does not decide about the other members: only `required` must be there, and only those whom the
             // plan removes or whose time has ended (`barred`) must not.
             Some(required) => {
                 let held: BTreeSet<MemberId> = self.held.iter().map(|change| change.member.id).collect();
                 let leaving = self.removals().map(|change| &change.member.id).chain(&self.barred);
-                let staying = leaving.filter(|id| present.contains(id) && !held.contains(id)).copied().collect();
-                (staying, required.difference(present).copied().collect())
+                let added = leaving.filter(|id| present.contains(id) && !held.contains(id)).copied().collect();
+                Strays { added, removed: required - present }
             }
         }
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
-use convoke::plan::{Freshness, Operation, SavedPlanError};
+use convoke::plan::{Operation, SavedPlanError, Strays};
 
 fn some_plan() -> Plan {
     let account = AccountBuilder::default().group("G", 0..10).group("H", [1]).accepted([20]);
@@ -148,14 +148,14 @@ fn group_is_fresh_at_every_planned_state() {
     let group = &plan.groups[0];
     let members = |numbers: &[usize]| numbers.iter().map(|number| member_id(*number)).collect::<BTreeSet<_>>();
     let mut present: BTreeSet<MemberId> = group.observed.keys().copied().collect();
-    assert_eq!(group.freshness(&present), Freshness::Fresh, "as seen");
+    assert!(group.moved_since(&present).is_empty(), "as seen");
     present.insert(member_id(20));
-    assert_eq!(group.freshness(&present), Freshness::Fresh, "one change made");
+    assert!(group.moved_since(&present).is_empty(), "one change made");
     present.remove(&member_id(0));
-    assert_eq!(group.freshness(&present), Freshness::Fresh, "all changes made");
+    assert!(group.moved_since(&present).is_empty(), "all changes made");
     present.insert(member_id(30));
     present.remove(&member_id(4));
-    assert_eq!(group.freshness(&present), Freshness::Stale { added: members(&[30]), removed: members(&[4]) });
+    assert_eq!(group.moved_since(&present), Strays { added: members(&[30]), removed: members(&[4]) });
 }
 
 #[test]
