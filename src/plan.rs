@@ -120,7 +120,10 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
 
 /// Asks the guards, and the pins of these groups. With `--due`, what they refuse is left out.
 fn judge(plan: &mut Plan, inputs: &Inputs<'_>, asks_pin: impl Fn(&GroupName) -> bool) {
-    guards::check_operations(plan, &inputs.people, inputs.current.knows_everybody);
+    let (doubts, warnings) = guards::unknown_protected(plan, &inputs.people, inputs.current.knows_everybody);
+    plan.refuse(doubts);
+    plan.refuse(guards::operation_refusals(plan, &inputs.people));
+    plan.warnings.extend(warnings);
     // Also groups whose members could not be read, and destinations of moves.
     let asked = inputs.located.keys().filter(|name| asks_pin(name));
     plan.guards.pins = guards::pins(inputs.rules(), asked.chain(plan.groups.iter().map(|group| &group.name)));
@@ -303,7 +306,9 @@ impl Plan {
     pub fn judged_for_people(mut self, current: &Observed, accept_self: bool) -> Self {
         let people = People::of(current);
         self.refusals.retain(|refusal| !matches!(refusal.guard, Guard::Protected | Guard::Oneself));
-        self.refuse(guards::protection(&self, &people));
+        self.refuse(guards::protected(&self, &people));
+        // Also people whom a mistyped entry of `protected` may mean.
+        self.refuse(guards::unknown_protected(&self, &people, false).0);
         if !accept_self {
             guards::check_token_user(&mut self, current, &people);
         }

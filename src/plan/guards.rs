@@ -216,18 +216,6 @@ impl Plan {
     }
 }
 
-pub(super) fn check_operations(plan: &mut Plan, people: &People<'_>, knows_everybody: bool) {
-    let (doubts, warnings) = unknown_protected(plan, people, knows_everybody);
-    plan.refuse(doubts);
-    plan.refuse(operation_refusals(plan, people));
-    plan.warnings.extend(warnings);
-}
-
-/// The refusals to remove protected people, and people whom a mistyped entry of `protected` may mean.
-pub(super) fn protection(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
-    protected(plan, people).into_iter().chain(unknown_protected(plan, people, false).0).collect()
-}
-
 /// The refusals that need only the members of the planned groups.
 pub(super) fn operation_refusals(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
     let mut refusals = protected(plan, people);
@@ -389,7 +377,8 @@ pub(super) fn too_few(group: &GroupPlan) -> Vec<Refusal> {
     refusals
 }
 
-fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
+/// The refusals to remove protected people.
+pub(super) fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
     let mut protected: BTreeMap<MemberId, &Protected> = BTreeMap::new();
     for entry in &plan.guards.protected {
         for id in people.may_mean(&entry.person) {
@@ -412,7 +401,11 @@ fn protected(plan: &Plan, people: &People<'_>) -> Vec<Refusal> {
 
 /// Checks `protected` entries that match no member of the account. If the plan removes anybody and the entry may mean
 /// a member, the plan is refused, because the removed person may be the protected one.
-fn unknown_protected(plan: &Plan, people: &People<'_>, knows_everybody: bool) -> (Vec<Refusal>, Vec<PlanWarning>) {
+pub(super) fn unknown_protected(
+    plan: &Plan,
+    people: &People<'_>,
+    knows_everybody: bool,
+) -> (Vec<Refusal>, Vec<PlanWarning>) {
     /// The maximum number of names in the message.
     const NAMED: usize = 5;
     const HELP: &str = "correct the entry in settings.protected, or remove it";

@@ -117,9 +117,7 @@ impl Plan {
         }
         Ok(())
     }
-}
 
-impl Plan {
     /// The part of the plan that is still to be applied, for the present members of its groups and the present groups of
     /// the account. It has the digest of the plan. The guards are asked again.
     pub fn remaining(

@@ -213,8 +213,7 @@ impl Undoing<'_> {
         let rules = &group.rules;
         let required =
             [(rules.max_duration.is_some(), "max_duration"), (rules.require_reason.is_some(), "require_reason")];
-        let rules: Vec<String> =
-            required.iter().filter(|(is_set, _)| *is_set).map(|(_, rule)| (*rule).into()).collect();
+        let rules: Vec<String> = required.iter().filter(|it| it.0).map(|(_, rule)| (*rule).into()).collect();
         if rules.is_empty() || self.entries(member).any(|entry| entry.belongs_at(self.inputs.time)) {
             return Ok(());
         }
