@@ -24,7 +24,7 @@ pub use answer::ListPage;
 pub use call::{Answered, RETRY_TARGET};
 pub use client::{Client, MemberDetail, Written};
 pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials, without_password};
-pub use error::{ApiError, ApiErrorKind, ApiMessage, Concern, Fate};
+pub use error::{ApiError, ApiErrorKind, ApiMessage, Fate};
 pub use pacer::{Wait, WaitReason, Waits};
 pub use search::MemberSearch;
 pub use wire::{ApiOperation, AuditEntry, RawAnswer, account_info};

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::ApplyRun;
 use super::ledger::{Ledger, State};
 use super::requests::{MAX_SENDS, given_up, refusal};
-use crate::cloudflare::{Concern, Fate};
+use crate::cloudflare::Fate;
 use crate::model::{MemberId, Membership, PersonRef};
 use crate::plan::{Action, GroupPlan, Operation};
 use crate::render::counted;
@@ -164,7 +164,7 @@ impl<'a> GroupRun<'a> {
                         batches.push(open);
                     }
                 }
-                Err(error) if error.concerns() == Concern::Member && batch.len() > 1 => {
+                Err(error) if error.concerns_one_member() && batch.len() > 1 => {
                     let (first, second) = batch.split_at(batch.len() / 2);
                     batches.extend([second.to_vec(), first.to_vec()]);
                 }
@@ -192,7 +192,7 @@ impl<'a> GroupRun<'a> {
             Ok(()) => {}
             // The API refuses to remove a member who is not in the group, or not in the account. The removal counts as
             // done once a reading shows it.
-            Err(error) if error.concerns() == Concern::Member => {
+            Err(error) if error.concerns_one_member() => {
                 self.ledger.record(member, State::SaidToBeGone(refusal(&error)));
             }
             Err(error) => self.ledger.record(member, State::Failed(refusal(&error))),
@@ -234,21 +234,21 @@ impl<'a> GroupRun<'a> {
                     continue;
                 }
             };
-            match (error.fate, error.concerns()) {
-                (Fate::Refused, Concern::Member) if !in_parts => {
+            match error.fate {
+                Fate::Answered | Fate::NotSent | Fate::Unknown => last = error.reason(),
+                Fate::Refused if !error.concerns_one_member() => return self.leave(State::Failed(refusal(&error))),
+                Fate::Refused if !in_parts => {
                     in_parts = true;
                     let missing = self.ledger.outstanding(Action::Add, &self.present);
                     self.post(missing.into_iter().collect()).await;
                 }
-                (Fate::Refused, Concern::Member) => {
+                Fate::Refused => {
                     // The last resort, if the API refuses the PUT with any members.
                     for member in self.ledger.outstanding(Action::Remove, &self.present) {
                         self.delete(member).await;
                     }
                     return;
                 }
-                (Fate::Refused, Concern::Group) => return self.leave(State::Failed(refusal(&error))),
-                (Fate::Answered | Fate::NotSent | Fate::Unknown, _) => last = error.reason(),
             }
         }
         self.leave(State::Failed(last));

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::group::GroupRun;
 use super::ledger::State;
-use crate::cloudflare::{Answered, ApiError, ApiErrorKind, Concern, Fate, Written};
+use crate::cloudflare::{Answered, ApiError, ApiErrorKind, Fate, Written};
 use crate::journal::{Effect, LineKind};
 use crate::model::{MemberId, Membership};
 use crate::plan::{Action, Operation};
@@ -196,15 +196,11 @@ impl GroupRun<'_> {
     }
 
     fn note_refusal(&mut self, error: &ApiError) {
-        match error.concerns() {
-            Concern::Group => self.closed = Some(refusal(error)),
-            Concern::Member => {
-                self.refused += 1;
-                if self.refused >= MAX_REFUSED {
-                    let reason = format!("not tried: the API has refused {MAX_REFUSED} requests for this group");
-                    self.closed = Some(reason);
-                }
-            }
+        self.refused += 1;
+        if !error.concerns_one_member() {
+            self.closed = Some(refusal(error));
+        } else if self.refused >= MAX_REFUSED {
+            self.closed = Some(format!("not tried: the API has refused {MAX_REFUSED} requests for this group"));
         }
     }
 

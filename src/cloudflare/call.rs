@@ -125,11 +125,7 @@ impl Client {
     /// Ends all waiting. Requests in flight are finished. No further requests start, except reads of
     /// [`Client::settling`].
     pub fn stop(&self) {
-        self.shared.stopped.send_if_modified(|stopped| {
-            let is_first = stopped.is_none();
-            stopped.get_or_insert_with(Instant::now);
-            is_first
-        });
+        self.shared.stopped.send_modify(|stopped| *stopped = stopped.or_else(|| Some(Instant::now())));
     }
 
     /// When no more requests may be sent; `None` before a stop. A change in flight postpones it.

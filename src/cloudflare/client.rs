@@ -91,7 +91,7 @@ impl Client {
     /// Any [`ApiError`]; `Incomplete` if every reading of the list contradicts itself.
     pub async fn user_groups(&self) -> Result<BTreeMap<GroupId, GroupSummary>, ApiError> {
         let call = self.read(ApiOperation::ListGroups, None, &["iam", "user_groups"]);
-        let (groups, began) = Listing::<wire::Group>::new(self, call, GROUPS_PER_PAGE).read().await?;
+        let (groups, began) = Listing::new(self, call, GROUPS_PER_PAGE, |group: &wire::Group| group.id).read().await?;
         let groups: BTreeMap<GroupId, GroupSummary> =
             groups.into_iter().map(|(id, group)| (id, group.into())).collect();
         let created = groups.iter().filter_map(|(id, group)| Some((*id, group.created_on?)));
@@ -110,7 +110,8 @@ impl Client {
     pub async fn group_members(&self, group: &GroupRef) -> Result<Membership, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members"];
         let call = self.read(ApiOperation::ListGroupMembers, Some(group), &path);
-        let (members, began) = Listing::<wire::GroupMember>::new(self, call, GROUPS_PER_PAGE).read().await?;
+        let (members, began) =
+            Listing::new(self, call, GROUPS_PER_PAGE, |member: &wire::GroupMember| member.id).read().await?;
         self.history().readings.insert(Some(group.id), began);
         Ok(members.into_iter().map(|(id, member)| (id, member.into())).collect())
     }
@@ -129,11 +130,11 @@ impl Client {
         MemberSearch::new(self.clone(), sample)
     }
 
-    pub(super) fn account_listing(&self) -> Listing<'_, wire::AccountMember> {
+    pub(super) fn account_listing(&self) -> Listing<'_, MemberId, wire::AccountMember> {
         // A fixed order prevents rows from moving between pages.
         let mut call = self.read(ApiOperation::ListAccountMembers, None, &["members"]);
         call.url.query_pairs_mut().append_pair("order", "user.email").append_pair("direction", "asc");
-        Listing::new(self, call, PEOPLE_PER_PAGE)
+        Listing::new(self, call, PEOPLE_PER_PAGE, |member| member.id)
     }
 
     /// The newest entries of the audit log between two times, or the page of older entries at `cursor`. Entries can

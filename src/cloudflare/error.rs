@@ -25,14 +25,6 @@ pub enum Fate {
     Unknown,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Concern {
-    /// One of the members in the request. The API may accept the others.
-    Member,
-    /// The whole group, or the credentials. Splitting the request cannot help.
-    Group,
-}
-
 /// The kind of a failure, for callers to branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ApiErrorKind {
@@ -178,13 +170,15 @@ impl ApiError {
         matches!(self.kind, K::Credentials | K::NotFound | K::Refused | K::NotAllowed)
     }
 
-    /// What a refusal is about. The API refuses a whole batch because of one bad member, and does not name that member.
-    pub fn concerns(&self) -> Concern {
-        match (self.kind, self.operation) {
-            (ApiErrorKind::Refused, _) if !self.says("scim") && !self.says("policy validation") => Concern::Member,
+    /// Whether a refusal is about one member of the request, and the API may accept the others: it refuses a whole batch
+    /// because of one, and does not name that member. Otherwise it is about the group or the credentials, and splitting
+    /// the request cannot help.
+    pub fn concerns_one_member(&self) -> bool {
+        match self.kind {
+            ApiErrorKind::Refused => !self.says("scim") && !self.says("policy validation"),
             // A DELETE names one member. The answer means that this member is not in the group.
-            (ApiErrorKind::NotFound, ApiOperation::RemoveMember(_)) => Concern::Member,
-            _ => Concern::Group,
+            ApiErrorKind::NotFound => matches!(self.operation, ApiOperation::RemoveMember(_)),
+            _ => false,
         }
     }
 

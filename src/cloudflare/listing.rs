@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::marker::PhantomData;
 
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
@@ -19,7 +18,6 @@ use super::client::Client;
 use super::error::{ApiError, ApiErrorKind, Fate};
 use super::pacer::WaitReason;
 use super::retry::Retry;
-use super::wire;
 
 /// How often a contradictory list is read, including the first time.
 const MOST_READS: u32 = 4;
@@ -32,48 +30,24 @@ const MOST_PAGES: u64 = 20_000;
 /// The maximum number of pages if no answer reports their number.
 const MOST_PAGES_UNCOUNTED: u64 = 2_000;
 
-/// A row of a list, identified by its id.
-pub(super) trait ListRow: DeserializeOwned {
-    type Id: Ord + Copy + fmt::Display;
-
-    fn id(&self) -> Self::Id;
-}
-
-macro_rules! rows {
-    ($($row:ty: $id:ty),*) => {
-        $(impl ListRow for $row {
-            type Id = $id;
-
-            fn id(&self) -> Self::Id {
-                self.id
-            }
-        })*
-    };
-}
-
-rows!(
-    wire::Group: crate::model::GroupId,
-    wire::GroupMember: crate::model::MemberId,
-    wire::AccountMember: crate::model::MemberId
-);
-
+/// A list of rows of type `T`, which have ids of type `I`.
 #[derive(Debug)]
-pub(super) struct Listing<'a, T> {
+pub(super) struct Listing<'a, I, T> {
     pub client: &'a Client,
     call: Call,
     /// The page size to request for the first page.
     pub per_page: u64,
-    rows: PhantomData<fn() -> T>,
+    id_of: fn(&T) -> I,
 }
 
-impl<'a, T: ListRow> Listing<'a, T> {
+impl<'a, I: Ord + Copy + fmt::Display, T: DeserializeOwned> Listing<'a, I, T> {
     /// The list that `call` reads, with `per_page` rows on a page.
-    pub(super) fn new(client: &'a Client, call: Call, per_page: u64) -> Self {
-        Self { client, call: Call { retry: Retry::ReadPage, ..call }, per_page, rows: PhantomData }
+    pub(super) fn new(client: &'a Client, call: Call, per_page: u64, id_of: fn(&T) -> I) -> Self {
+        Self { client, call: Call { retry: Retry::ReadPage, ..call }, per_page, id_of }
     }
 
     /// The complete list by id, with the time when its first page was requested. A contradictory list is read again.
-    pub(super) async fn read(&self) -> Result<(BTreeMap<T::Id, T>, Instant), ApiError> {
+    pub(super) async fn read(&self) -> Result<(BTreeMap<I, T>, Instant), ApiError> {
         let mut backoff = self.client.backoff();
         let mut was_empty = false;
         let mut reads = 0;
@@ -103,17 +77,17 @@ impl<'a, T: ListRow> Listing<'a, T> {
         }
     }
 
-    async fn read_once(&self) -> Result<(Pages<T>, Instant), ApiError> {
+    async fn read_once(&self) -> Result<(Pages<I, T>, Instant), ApiError> {
         self.client.expect_pages(1);
         let Answered { result: first, began, .. } = self.page(1, self.per_page).await?;
-        let mut pages = Pages::new();
+        let mut pages = Pages::new(self.id_of);
         pages.add(1, self.per_page, first).map_err(|why| self.contradiction(why))?;
         self.read_rest(&mut pages).await?;
         Ok((pages, began))
     }
 
     /// Reads the pages that are missing.
-    pub(super) async fn read_rest(&self, pages: &mut Pages<T>) -> Result<(), ApiError> {
+    pub(super) async fn read_rest(&self, pages: &mut Pages<I, T>) -> Result<(), ApiError> {
         match pages.layout {
             Some(layout) => self.read_pages(pages, layout).await?,
             None => self.read_to_the_end(pages).await?,
@@ -122,12 +96,12 @@ impl<'a, T: ListRow> Listing<'a, T> {
     }
 
     /// The page size to request: that of the first page, unless the API does not accept such a small size.
-    pub(super) fn size_of(&self, pages: &Pages<T>) -> u64 {
+    pub(super) fn size_of(&self, pages: &Pages<I, T>) -> u64 {
         let size = pages.layout.map(|layout| layout.page_size);
         size.filter(|size| *size >= LEAST_PER_PAGE).unwrap_or(self.per_page)
     }
 
-    async fn read_pages(&self, pages: &mut Pages<T>, layout: PageLayout) -> Result<(), ApiError> {
+    async fn read_pages(&self, pages: &mut Pages<I, T>, layout: PageLayout) -> Result<(), ApiError> {
         let per_page = self.size_of(pages);
         let read = pages.numbers.clone();
         self.client.expect_pages(layout.pages.saturating_sub(read.len() as u64));
@@ -140,7 +114,7 @@ impl<'a, T: ListRow> Listing<'a, T> {
         Ok(())
     }
 
-    async fn read_to_the_end(&self, pages: &mut Pages<T>) -> Result<(), ApiError> {
+    async fn read_to_the_end(&self, pages: &mut Pages<I, T>) -> Result<(), ApiError> {
         let (mut number, mut more) = (1, !pages.rows.is_empty());
         while more {
             number += 1;
@@ -230,9 +204,10 @@ impl PageLayout {
 
 /// The pages of one reading that are consistent so far.
 #[derive(Debug)]
-pub(super) struct Pages<T: ListRow> {
+pub(super) struct Pages<I, T> {
+    id_of: fn(&T) -> I,
     layout: Option<PageLayout>,
-    rows: BTreeMap<T::Id, T>,
+    rows: BTreeMap<I, T>,
     numbers: BTreeSet<u64>,
     filled: u64,
     /// The figures that must be the same on all pages.
@@ -241,10 +216,10 @@ pub(super) struct Pages<T: ListRow> {
     counted: bool,
 }
 
-impl<T: ListRow> Pages<T> {
-    pub(super) fn new() -> Self {
+impl<I: Ord + Copy + fmt::Display, T: DeserializeOwned> Pages<I, T> {
+    pub(super) fn new(id_of: fn(&T) -> I) -> Self {
         let (layout, rows, numbers, filled, figures, counted) = Default::default();
-        Self { layout, rows, numbers, filled, figures, counted }
+        Self { id_of, layout, rows, numbers, filled, figures, counted }
     }
 
     /// Adds a page that was requested with `asked` rows. The first page comes first.
@@ -276,7 +251,7 @@ impl<T: ListRow> Pages<T> {
             return Err(format!("its page {number} has {rows} rows, but {most} are expected"));
         }
         for row in page.rows {
-            let id = row.id();
+            let id = (self.id_of)(&row);
             if self.rows.insert(id, row).is_some() {
                 return Err(format!("it has {id} twice"));
             }
@@ -305,11 +280,11 @@ impl<T: ListRow> Pages<T> {
         Ok(())
     }
 
-    pub(super) fn row(&self, id: T::Id) -> Option<&T> {
+    pub(super) fn row(&self, id: I) -> Option<&T> {
         self.rows.get(&id)
     }
 
-    pub(super) fn into_rows(self) -> BTreeMap<T::Id, T> {
+    pub(super) fn into_rows(self) -> BTreeMap<I, T> {
         self.rows
     }
 
@@ -337,17 +312,19 @@ impl<T: ListRow> Pages<T> {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::wire::GroupMember;
     use super::*;
+    use crate::model::MemberId;
 
     const ASKED: u64 = 500;
 
-    fn page(ids: std::ops::Range<u64>, info: Value) -> ListPage<wire::GroupMember> {
+    fn page(ids: std::ops::Range<u64>, info: Value) -> ListPage<GroupMember> {
         let rows: Vec<_> = ids.map(|id| json!({ "id": format!("{id:032}") })).collect();
         serde_json::from_value(json!({ "result": rows, "result_info": info })).unwrap()
     }
 
-    fn begin(rows: u64, info: Value) -> Result<Pages<wire::GroupMember>, String> {
-        let mut pages = Pages::new();
+    fn begin(rows: u64, info: Value) -> Result<Pages<MemberId, GroupMember>, String> {
+        let mut pages = Pages::new(|member: &GroupMember| member.id);
         pages.add(1, ASKED, page(0..rows, info)).map(|()| pages)
     }
 

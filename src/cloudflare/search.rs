@@ -37,7 +37,7 @@ pub struct MemberSearch {
     /// Addresses that are probably among those of the members. They show where in the list an address stands; they
     /// decide nothing else.
     sample: BTreeSet<Email>,
-    pages: Option<Pages<AccountMember>>,
+    pages: Option<Pages<MemberId, AccountMember>>,
     read: BTreeMap<u64, PageRows>,
     round: u32,
     /// Why nothing can be concluded from some of the pages: they contradict each other, or do not show an order.
@@ -146,7 +146,10 @@ impl MemberSearch {
                 (Some(known), _) if known.rows == rows => known.last = self.round,
                 (Some(_), _) => return Err(contradiction("its pages changed while they were read".to_owned())),
                 (None, pages) => {
-                    pages.get_or_insert_with(Pages::new).add(number, per_page, page).map_err(contradiction)?;
+                    pages
+                        .get_or_insert_with(|| Pages::new(|member| member.id))
+                        .add(number, per_page, page)
+                        .map_err(contradiction)?;
                 }
             }
             let (first, last) = (self.round, self.round);

@@ -1,6 +1,9 @@
 //! For any answer, the client returns a value or an error.
 
+use std::fmt::Display;
+
 use proptest::prelude::*;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -9,7 +12,7 @@ use super::answer::{classify, shown};
 use super::call::{Answered, Call};
 use super::config::Credentials;
 use super::http::HttpAnswer;
-use super::listing::{ListRow, Pages};
+use super::listing::Pages;
 use super::retry::Retry;
 use super::wire::{AccountMember, AuditEntry, Group, GroupMember, RawAnswer, User};
 
@@ -67,7 +70,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn classify_list<T: ListRow>(status: u16, body: &[u8]) {
+fn classify_list<I: Ord + Copy + Display, T: DeserializeOwned>(status: u16, body: &[u8], id_of: fn(&T) -> I) {
     let (call, credentials) = (Call::sample(Retry::Read), Credentials::Token(TOKEN.into()));
     let now = Instant::now();
     let answer = || HttpAnswer {
@@ -79,7 +82,7 @@ fn classify_list<T: ListRow>(status: u16, body: &[u8]) {
         body: Ok(body.to_vec()),
     };
     if let Ok(Answered { result: page, .. }) = classify::<ListPage<T>>(&call, &credentials, now, Ok(answer())) {
-        let mut pages = Pages::new();
+        let mut pages = Pages::new(id_of);
         let _fits_or_not = pages.add(1, 500, page).and_then(|()| pages.finish());
     }
     if let Ok(Answered { result: page, .. }) = classify::<ListPage<AuditEntry>>(&call, &credentials, now, Ok(answer()))
@@ -99,9 +102,9 @@ fn classify_list<T: ListRow>(status: u16, body: &[u8]) {
 }
 
 fn classify_all(status: u16, body: &[u8]) {
-    classify_list::<Group>(status, body);
-    classify_list::<GroupMember>(status, body);
-    classify_list::<AccountMember>(status, body);
+    classify_list(status, body, |group: &Group| group.id);
+    classify_list(status, body, |member: &GroupMember| member.id);
+    classify_list(status, body, |member: &AccountMember| member.id);
 }
 
 proptest! {

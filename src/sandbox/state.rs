@@ -244,16 +244,15 @@ impl AccountState {
 
     /// Changes a group's name, policies, or both; returns whether that changed anything.
     pub(crate) fn update_group(&mut self, id: GroupId, name: Option<&str>, policies: Option<Vec<PolicyBody>>) -> bool {
-        let Some(group) = self.groups.get(&id) else { return false };
-        let before = group.policies.clone();
-        let name = name.unwrap_or(&group.name).to_owned();
-        let policies = policies.map_or_else(|| before.clone(), |policies| self.stored(policies, &before));
-        if self.groups.get(&id).is_none_or(|group| group.name == name && before == policies) {
+        let Some(before) = self.groups.get(&id).cloned() else { return false };
+        let name = name.unwrap_or(&before.name).to_owned();
+        let kept = || before.policies.clone();
+        let policies = policies.map_or_else(kept, |policies| self.stored(policies, &before.policies));
+        if before.name == name && before.policies == policies {
             return false;
         }
-        let now = self.tick();
-        let Some(group) = self.groups.get_mut(&id) else { return false };
-        (group.name, group.policies, group.modified_on) = (name, policies, now);
+        let modified_on = self.tick();
+        self.groups.insert(id, StoredGroup { name, policies, modified_on, ..before });
         true
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::server::{ACCOUNT, GROUP, Reply, Server, client, group, id, page, unused_address};
-use convoke::cloudflare::{ApiError, ApiErrorKind, Concern, Fate, Written};
+use convoke::cloudflare::{ApiError, ApiErrorKind, Fate, Written};
 use convoke::model::MemberId;
 
 /// The members in the answer to a write.
@@ -107,22 +107,21 @@ async fn an_answer_that_proves_nothing_is_unknown() {
 
 #[tokio::test]
 async fn refusal_concerns_member_or_group() {
-    use Concern::{Group, Member};
-    for (reply, concerns) in [
-        (Reply::error(400, 400, "invalid member"), [Member, Member, Member]),
-        (Reply::CutBody { status: 400, body: "{".to_owned() }, [Member, Member, Member]),
-        (Reply::error(404, 404, "not found"), [Group, Group, Member]),
-        (Reply::error(400, 400, "managed by SCIM"), [Group, Group, Group]),
-        (Reply::error(400, 400, "Policy validation failed"), [Group, Group, Group]),
-        (Reply::error(400, 9106, "Missing header"), [Group, Group, Group]),
-        (Reply::error(401, 10_000, "no"), [Group, Group, Group]),
-        (Reply::error(403, 10_000, "no"), [Group, Group, Group]),
-        (Reply::error(403, 1234, "no"), [Group, Group, Group]),
-        (Reply::error(405, 1234, "no"), [Group, Group, Group]),
-        (Reply::error(409, 1234, "no"), [Group, Group, Group]),
+    for (reply, concerns_one) in [
+        (Reply::error(400, 400, "invalid member"), [true, true, true]),
+        (Reply::CutBody { status: 400, body: "{".to_owned() }, [true, true, true]),
+        (Reply::error(404, 404, "not found"), [false, false, true]),
+        (Reply::error(400, 400, "managed by SCIM"), [false, false, false]),
+        (Reply::error(400, 400, "Policy validation failed"), [false, false, false]),
+        (Reply::error(400, 9106, "Missing header"), [false, false, false]),
+        (Reply::error(401, 10_000, "no"), [false, false, false]),
+        (Reply::error(403, 10_000, "no"), [false, false, false]),
+        (Reply::error(403, 1234, "no"), [false, false, false]),
+        (Reply::error(405, 1234, "no"), [false, false, false]),
+        (Reply::error(409, 1234, "no"), [false, false, false]),
     ] {
-        let found = errors(reply.clone()).await.map(|error| (error.fate, error.concerns()));
-        assert_eq!(found, concerns.map(|concern| (Fate::Refused, concern)), "{reply:?}");
+        let found = errors(reply.clone()).await.map(|error| (error.fate, error.concerns_one_member()));
+        assert_eq!(found, concerns_one.map(|concerns_one| (Fate::Refused, concerns_one)), "{reply:?}");
     }
 }
 
