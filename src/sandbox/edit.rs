@@ -97,41 +97,38 @@ impl Edit {
 impl AccountState {
     /// Makes another actor's change; returns whether it changed anything.
     pub(crate) fn edit(&mut self, edit: &Edit) -> bool {
-        match edit {
+        self.edit_known(edit).unwrap_or(false)
+    }
+
+    /// The same; `None` if the account lacks the objects of the edit.
+    fn edit_known(&mut self, edit: &Edit) -> Option<bool> {
+        Some(match edit {
             Edit::Add { group, member } => {
-                let Some(group) = self.group_named(group) else { return false };
-                let Some(member) = self.find_or_add_person(member) else { return false };
+                let (group, member) = (self.group_named(group)?, self.find_or_add_person(member)?);
                 self.add_members(group, &BTreeSet::from([member]))
             }
-            Edit::Remove { group, member } => match (self.group_named(group), self.find_person(member)) {
-                (Some(group), Some(member)) => self.remove_member(group, member),
-                _ => false,
-            },
+            Edit::Remove { group, member } => self.remove_member(self.group_named(group)?, self.find_person(member)?),
             Edit::CreateGroup(name) => {
                 self.create_group(name, Vec::new());
                 true
             }
-            Edit::RenameGroup { group, to } => {
-                self.group_named(group).is_some_and(|group| self.update_group(group, Some(to), None))
-            }
-            Edit::SwapNames { group, with } => match (self.group_named(group), self.group_named(with)) {
-                (Some(one), Some(other)) if one != other => {
-                    self.update_group(one, Some(with), None);
-                    self.update_group(other, Some(group), None)
+            Edit::RenameGroup { group, to } => self.update_group(self.group_named(group)?, Some(to), None),
+            Edit::SwapNames { group, with } => {
+                let (one, other) = (self.group_named(group)?, self.group_named(with)?);
+                if one == other {
+                    return None;
                 }
-                _ => false,
-            },
-            Edit::DeleteGroup(name) => self.group_named(name).is_some_and(|group| self.delete_group(group)),
-            Edit::ChangeEmail { member, to } => match (self.find_person(member), to.parse()) {
-                (Some(member), Ok(email)) => self.change_email(member, email),
-                _ => false,
-            },
+                self.update_group(one, Some(with), None);
+                self.update_group(other, Some(group), None)
+            }
+            Edit::DeleteGroup(name) => self.delete_group(self.group_named(name)?),
+            Edit::ChangeEmail { member, to } => self.change_email(self.find_person(member)?, to.parse().ok()?),
             Edit::AddPerson(email) => self.find_person(email).is_none() && self.find_or_add_person(email).is_some(),
-            Edit::RemovePerson(who) => self.find_person(who).is_some_and(|person| self.remove_person(person)),
+            Edit::RemovePerson(who) => self.remove_person(self.find_person(who)?),
             Edit::RevokeToken => !std::mem::replace(&mut self.token_revoked, true),
             Edit::Several(edits) => edits.iter().fold(false, |changed, edit| self.edit(edit) | changed),
             Edit::By { actor, edit } => self.edit_by(actor, edit),
-        }
+        })
     }
 
     /// Makes another actor's change, and records it in the audit log.
