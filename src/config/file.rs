@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::entry::Entry;
 use super::node::{self, Node, Value};
-use super::problem::{Lines, Problem, ProblemReport, quoted};
+use super::problem::{Problem, ProblemReport, numbered_lines, quoted};
 use super::reader::{Field, Fields, Reader};
 use super::{LARGEST_FILE, Source};
 use crate::model::{
@@ -120,7 +120,7 @@ fn conflict(source: &Source, text: &str) -> Option<Problem> {
         Some((b"=======", rest)) => rest.is_empty(),
         _ => false,
     };
-    let lines = (1u32..).zip(Lines(Some(text.as_bytes()))).filter(|(_, line)| is_marker(line));
+    let lines = numbered_lines(text.as_bytes()).filter(|(_, line)| is_marker(line));
     let mut places = lines.map(|(line, _)| Origin::new(&file, Position { line, column: 1 }));
     let problem = Problem::at(&places.next()?, "the file has merge-conflict markers")
         .help("keep what is right of both versions, and delete the lines of the markers");
@@ -129,7 +129,7 @@ fn conflict(source: &Source, text: &str) -> Option<Problem> {
 
 fn end_of(text: &[u8]) -> Position {
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
-    let (line, last) = (1u32..).zip(Lines(Some(text))).last().unwrap_or((1, b""));
+    let (line, last) = numbered_lines(text).last().unwrap_or((1, b""));
     let characters = String::from_utf8_lossy(last).chars().count();
     Position { line, column: u32::try_from(characters).unwrap_or(u32::MAX).saturating_add(1) }
 }
@@ -213,15 +213,13 @@ impl Reader<'_> {
     fn limits(&mut self, field: Field<'_>) -> Limits {
         let entries = self.mapping("`limits`", field, "write the limits below it, or remove it");
         let mut fields = self.fields("`limits`", entries.unwrap_or_default(), &LIMITS);
-        let defaults = Limits::default();
-        Limits {
-            group_removals: self
-                .setting(fields.remove("group_removals"), Self::limit)
-                .unwrap_or(defaults.group_removals),
-            total_removals: self
-                .setting(fields.remove("total_removals"), Self::limit)
-                .unwrap_or(defaults.total_removals),
+        let mut limits = Limits::default();
+        for (key, limit) in LIMITS.into_iter().zip([&mut limits.group_removals, &mut limits.total_removals]) {
+            if let Some(written) = self.setting(fields.remove(key), Self::limit) {
+                *limit = written;
+            }
         }
+        limits
     }
 
     fn group(&mut self, name: &str, field: Field<'_>) -> DeclaredGroup {

@@ -14,7 +14,7 @@ use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
 use serde_saphyr::{ExternalMessageSource, MessageFormatter as _, UserMessageFormatter, budget::BudgetBreach};
 
-use super::problem::{Lines, Problem};
+use super::problem::{Problem, numbered_lines};
 use crate::model::Position;
 
 /// The maximum depth of lists and mappings; the format itself needs six levels.
@@ -124,7 +124,7 @@ pub(super) fn parse<'s>(file: &str, text: &'s str) -> Result<Node<'s>, Box<Probl
 
 /// Whether a line is indented with a tab, which YAML does not allow.
 fn is_indented_with_tab(text: &str, at: Position) -> bool {
-    let line = (1u32..).zip(Lines(Some(text.as_bytes()))).find(|(number, _)| *number == at.line);
+    let line = numbered_lines(text.as_bytes()).find(|(number, _)| *number == at.line);
     line.is_some_and(|(_, line)| line.iter().take_while(|byte| byte.is_ascii_whitespace()).any(|byte| *byte == b'\t'))
 }
 

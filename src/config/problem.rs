@@ -194,11 +194,8 @@ impl ProblemReport {
     ///
     /// If there is any problem.
     pub(super) fn finish(self, sources: &[Source]) -> Result<(), Problems> {
-        if self.found.is_empty() {
-            return Ok(());
-        }
         let cut = self.is_full();
-        Err(Problems { list: settle(self.found, sources), cut })
+        Problems::of(self.found, sources).map_or(Ok(()), |problems| Err(Problems { cut, ..problems }))
     }
 }
 
@@ -218,7 +215,7 @@ pub(super) fn settle(mut list: Vec<Problem>, sources: &[Source]) -> Vec<Problem>
 /// Adds the source lines to the sorted problems of one file, in one pass over the file.
 fn attach_source_lines(problems: &mut [Problem], bytes: &[u8]) {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let mut lines = (1u32..).zip(Lines(Some(bytes)));
+    let mut lines = numbered_lines(bytes);
     let mut current = lines.next();
     for problem in problems {
         let Some(position) = problem.position else { continue };
@@ -239,21 +236,17 @@ fn shown_line(line: &[u8]) -> Option<String> {
     (!text.is_empty() && text.chars().count() <= LONGEST_LINE).then(|| text.to_owned())
 }
 
-/// The lines of a text by YAML's rules: they end with a line feed, a carriage return, or both.
-pub(super) struct Lines<'a>(pub Option<&'a [u8]>);
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let rest = self.0.take()?;
-        let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
-            return Some(rest);
-        };
-        let (line, tail) = rest.split_at_checked(end)?;
-        self.0 = tail.strip_prefix(b"\r\n").or_else(|| tail.get(1..));
+/// The lines of a text with their numbers, by YAML's rules: they end with a line feed, a carriage return, or both.
+pub(super) fn numbered_lines(text: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+    let mut rest = Some(text);
+    let lines = std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let Some(end) = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else { return Some(text) };
+        let (line, tail) = text.split_at_checked(end)?;
+        rest = tail.strip_prefix(b"\r\n").or_else(|| tail.get(1..));
         Some(line)
-    }
+    });
+    (1..).zip(lines)
 }
 
 /// A text from a file in quotes, shortened if it is long, with control characters escaped.

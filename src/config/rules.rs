@@ -101,14 +101,10 @@ fn too_long(name: &GroupName, group: &DesiredGroup, entry: &DesiredMember, time:
     }
     let (person, most) = (&entry.person, rule.value);
     let whose = quoted(name.as_str());
-    let message = match (end, from) {
-        (None, _) => format!("{person} needs an `until`, because group {whose} has `max_duration: {most}`"),
-        (Some(_), Some(_)) => {
-            format!("`until` of {person} is more than {most} after `from`, the `max_duration` of group {whose}")
-        }
-        (Some(_), None) => {
-            format!("`until` of {person} is more than {most} from now, the `max_duration` of group {whose}")
-        }
+    let start = if from.is_some() { "after `from`" } else { "from now" };
+    let message = match end {
+        None => format!("{person} needs an `until`, because group {whose} has `max_duration: {most}`"),
+        Some(_) => format!("`until` of {person} is more than {most} {start}, the `max_duration` of group {whose}"),
     };
     let help = match shown_end(latest, most) {
         _ if latest <= time => format!("write a later `from`, and an `until` at most {most} after it"),

@@ -294,10 +294,8 @@ impl FromStr for PersonRef {
         if let Ok(id) = text.parse() {
             return Ok(Self::Id(id));
         }
-        let email = Email::declared(text);
-        email
-            .map(Self::Email)
-            .map_err(|error| format!("use an email address, or a member id of 32 hexadecimal digits: {error}"))
+        let message = |error| format!("use an email address, or a member id of 32 hexadecimal digits: {error}");
+        Email::declared(text).map(Self::Email).map_err(message)
     }
 }
 

@@ -91,10 +91,8 @@ impl<'d> Revoking<'_, 'd> {
         let mut nowhere = true;
         for list in self.named.clone() {
             let own = list.own(self.person);
-            let mut through = Vec::new();
-            if !self.everywhere {
-                through = self.context.lists.through_rosters(list, self.person);
-            }
+            let lists = self.context.lists;
+            let through = if self.everywhere { Vec::new() } else { lists.through_rosters(list, self.person) };
             nowhere &= own.is_none() && through.is_empty();
             if let Some(own) = &own {
                 self.end(own);
@@ -160,10 +158,9 @@ impl<'d> Revoking<'_, 'd> {
     }
 
     fn unknown_person(&self) -> EditError {
-        let help = match meant(self.person, self.context.lists.with_rosters(&self.named)) {
-            Some(meant) => format!("did you mean {meant}?"),
-            None => "run `convoke why` to see the groups of a person".into(),
-        };
+        let meant = meant(self.person, self.context.lists.with_rosters(&self.named));
+        let usual = || "run `convoke why` to see the groups of a person".to_owned();
+        let help = meant.map_or_else(usual, |meant| format!("did you mean {meant}?"));
         let place = if self.everywhere {
             "in any group or roster of the files".to_owned()
         } else {
