@@ -249,7 +249,8 @@ pub struct Rules {
     pub email_domains: Option<Setting<Vec<String>>>,
 }
 
-/// What a group's list means: the mode that decides most comes first.
+// The mode that decides most comes first, so that modes can be compared.
+/// What a group's list means.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
