@@ -264,6 +264,7 @@ impl MemberSearch {
         (!confirmed).then_some(if before.last <= after.last { lower } else { upper })
     }
 
+    /// The pages to read between two others for one key in an order.
     fn probes_between(
         &self,
         lower: u64,
@@ -322,6 +323,9 @@ fn spread(lower: u64, upper: u64, guess: Option<u64>, spare: u64) -> BTreeSet<u6
     nearest.sort_by_key(|number| number.abs_diff(guess));
     let mut chosen = BTreeSet::from([lower, upper]);
     for number in nearest {
+        if chosen.len() as u64 == probes + 2 {
+            break;
+        }
         chosen.insert(number);
         // Each further probe can divide one gap that is too wide.
         let gaps = chosen.iter().zip(chosen.iter().skip(1)).map(|(before, after)| after - before - 1);

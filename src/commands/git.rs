@@ -41,8 +41,7 @@ impl Checkout {
         Ok(Self { root, paths: paths.to_vec() })
     }
 
-    /// Reads the files as they are in a revision. There are none if none of the paths exists there, or if they are
-    /// folders without files.
+    /// Reads the files of a revision. The result is empty if no path exists there, or if the folders contain no files.
     ///
     /// # Errors
     ///
@@ -85,7 +84,11 @@ impl Checkout {
 pub fn committed(files: &[PathBuf], read: &[Source]) -> Option<(String, Vec<String>)> {
     let checkout = Checkout::of(files).ok()?;
     let commit = checkout.commit("HEAD").ok()?;
-    let there = checkout.read(&commit).unwrap_or_default();
+    let there = match checkout.read(&commit) {
+        Ok(sources) => sources,
+        Err(failure) if failure.exit == Exit::Data => Vec::new(),
+        Err(_) => return None,
+    };
     // The paths here and there begin at different folders, and there with the commit.
     let key = |source: &Source| {
         let name = source.path.rsplit(['/', '\\', ':']).next().map(str::to_owned);

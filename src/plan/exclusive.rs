@@ -117,7 +117,7 @@ enum Presence {
     Unknown,
 }
 
-#[expect(clippy::indexing_slicing, reason = "a place is an index of the plan's groups, which stay as they are")]
+#[expect(clippy::indexing_slicing, reason = "each place is an index of the plan's groups, and none is removed")]
 impl<'a> Judge<'a> {
     fn new(rules: &'a Desired, current: &'a Observed, plan: &'a mut Plan) -> Self {
         let pairs = exclusive_pairs(rules);
@@ -283,8 +283,8 @@ impl<'a> Judge<'a> {
         exchanges
     }
 
-    /// How many members each group can lose before the exchanges. All other additions come before them, all other
-    /// removals after them.
+    /// The number of members that each group can lose before the exchanges. All other additions are made before the
+    /// exchanges, and all other removals after them.
     fn slack(&self) -> Vec<i64> {
         let of_group = |group: &GroupPlan| {
             let joined = group.additions().filter(|change| change.after.is_empty()).count();

@@ -230,7 +230,7 @@ impl AccountState {
         id
     }
 
-    /// The policies as they are stored. A policy with unchanged content keeps its id.
+    /// The stored policies. An unchanged policy keeps its id.
     fn stored(&mut self, policies: Vec<PolicyBody>, before: &[PolicyBody]) -> Vec<PolicyBody> {
         let mut stored = |policy: PolicyBody| {
             let is_same = |old: &&PolicyBody| PolicyBody { id: old.id.clone(), ..policy.clone() } == **old;
