@@ -3,6 +3,25 @@
 //! The module does not know where its values come from. Collections are ordered, so that output, digests and requests
 //! never depend on hashing or timing.
 
+/// Serializes types as the texts that they are shown and parsed as.
+macro_rules! serialize_as_text {
+    ($($name:ty),+) => { $(
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )+ };
+}
+pub(crate) use serialize_as_text;
+
 mod desired;
 mod email;
 mod ends;
@@ -20,8 +39,8 @@ pub use email::{Email, EmailError, comparable, composed, is_invisible};
 pub use ends::kept_ends;
 pub use id::{AccountId, GroupId, IdError, MemberId, UserId};
 pub use observed::{
-    AccessPolicy, AccountInfo, GroupRef, GroupSummary, Member, Membership, Observed, Permission, Person, PersonStatus,
-    ScimGroup, Status, TokenOwner, TokenUser,
+    AccessPolicy, AccountInfo, GroupRef, GroupSummary, Member, Membership, Observed, Permission, Person, ScimGroup,
+    Status, TokenOwner, TokenUser,
 };
 pub use origin::{Origin, Position, RosterUse};
 pub use time::{Period, TimeError, Window, WrittenTime, first_day, last_day, whole_second};

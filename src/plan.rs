@@ -41,7 +41,7 @@ pub use base::{BaseChange, compare_base};
 pub use blocked::{Blocked, BlockedReason, PresentAddresses};
 pub use change::TouchedGroup;
 pub use contents::{Action, Change, Expiring, LeftOut, LeftOutKind, Plan, PlanWarning, Since, Summary};
-pub use digest::{Digest, DigestError, fingerprint};
+pub use digest::{Digest, fingerprint};
 pub use exclusive::ExclusivePair;
 pub use group::GroupPlan;
 pub use guards::{Figures, GroupGuards, Guard, ManagedGroups, PlanGuards, PlannedTokenUser, Refusal};
@@ -54,7 +54,7 @@ pub use saved::{SavedPlanError, SealedPlan, Strays};
 pub use side_doors::{BesideGroups, BesideStanding, SideDoor, compare_permissions, direct_access};
 pub use standing::{Claim, Standing, Tally};
 pub use undo::{AttemptedChange, Reversal, undo};
-pub use why::{UnreadableGroup, Why, WhyGroup, why, why_group};
+pub use why::{UnreadableGroup, Why, WhyGroup, why};
 
 /// How far ahead a plan names the ends that a guard will keep.
 const SOON: SignedDuration = SignedDuration::from_hours(90 * 24);

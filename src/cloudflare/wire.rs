@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::answer::{PageInfo, shown, text};
 use crate::model::{
     AccessPolicy, AccountInfo, Email, GroupId, GroupName, GroupSummary, Member, MemberId, Permission, Person,
-    PersonStatus, ScimGroup, Status, UserId,
+    ScimGroup, Status, UserId,
 };
 
 /// An operation of the API. A number is the number of members in the request.
@@ -221,7 +221,6 @@ impl AccountMember {
     }
 
     pub(super) fn into_person(self) -> Person {
-        let status = self.status();
         // If the two addresses differ only in letter case, the member's own spelling is used.
         let mut emails: Vec<Email> = self.email.into_iter().chain(self.user.email).collect();
         emails.sort();
@@ -229,7 +228,8 @@ impl AccountMember {
         let roles = self.roles.as_array().map(Vec::as_slice).unwrap_or_default();
         Person {
             emails: emails.into(),
-            status,
+            status: status(self.status.as_deref()),
+            declined: self.status.as_deref() == Some("rejected"),
             user_id: self.user.id,
             two_factor: self.user.two_factor,
             roles: roles
@@ -237,17 +237,6 @@ impl AccountMember {
                 .map(|role| name(role).unwrap_or_else(|| "a role that cannot be read".to_owned()))
                 .collect(),
             policies: policies(&self.policies),
-        }
-    }
-
-    fn status(&self) -> PersonStatus {
-        const LONGEST: usize = 40;
-        match self.status.as_deref() {
-            Some("rejected") => PersonStatus::Rejected,
-            text => status(text).map_or_else(
-                || PersonStatus::Other(shown(text.unwrap_or("not given"), LONGEST).into()),
-                PersonStatus::Known,
-            ),
         }
     }
 }
@@ -389,15 +378,17 @@ mod tests {
         };
         let invited = member(r#","email":"b@x","status":"pending","user":{"id":null,"email":"A@x"}"#);
         let person = invited.into_person();
-        assert_eq!((person.emails.len(), person.status), (2, PersonStatus::Known(Status::Pending)));
+        assert_eq!((person.emails.len(), person.status), (2, Some(Status::Pending)));
 
         let twice = member(r#","email":"A@x","user":{"email":"a@X"}"#).into_person();
         assert_eq!(twice.emails.iter().map(Email::as_str).collect::<Vec<_>>(), ["A@x"]);
 
         let rejected = member(r#","email":"a@x","status":"rejected","user":3"#);
-        assert_eq!(rejected.into_person().status, PersonStatus::Rejected);
-        assert_eq!(member(r#","status":"new""#).into_person().status, PersonStatus::Other("new".into()));
-        assert_eq!(member("").into_person().status, PersonStatus::Other("not given".into()));
+        assert!(rejected.into_person().declined);
+        for other in [r#","status":"new""#, ""] {
+            let person = member(other).into_person();
+            assert_eq!((person.status, person.declined), (None, false));
+        }
     }
 
     fn page(body: Value) -> ListPage<AuditEntry> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 
 use super::request::{RunRequest, unknown_group};
-use super::{Exit, Failure, Output, Result, session};
+use super::{Exit, Output, Result, session};
 use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs, TimeArgs};
 use crate::model::{Desired, GroupId, GroupName, Observed, PersonRef};
 use crate::plan::{self, Policy};
@@ -58,14 +58,10 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit> {
     let only = declared.chain(&partners).cloned().collect();
     let policy = Policy { only, accept_self: true, ..Policy::new(connection.account_id) };
     let plan = observe::plan(client, &desired, &mut current, &policy, request.time).await?;
-    let mut why = match (&args.person, asked) {
-        (None, Some(group)) => plan::why_group(group, &desired, &current, &plan, request.time),
-        (None, None) => return Err(Failure::message(Exit::Usage, "neither a person nor a group is named")),
-        (Some(person), _) => {
-            observe::look_up(client, &mut current, person).await?;
-            plan::why(person, &desired, &current, &plan, asked, request.time)
-        }
-    };
+    if let Some(person) = &args.person {
+        observe::look_up(client, &mut current, person).await?;
+    }
+    let mut why = plan::why(args.person.as_ref(), asked, &desired, &current, &plan, request.time);
     drop(watching);
     session::check_clock(client, &desired, &request, output)?;
     why.requests = Some(client.requests());

@@ -81,19 +81,6 @@ macro_rules! id_type {
                 write!(f, concat!(stringify!($name), "({})"), self.as_str())
             }
         }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
     };
 }
 
@@ -101,6 +88,7 @@ id_type!(AccountId);
 id_type!(GroupId);
 // The id of a person's membership in the account. It is not the id of the user.
 id_type!(MemberId);
+super::serialize_as_text!(AccountId, GroupId, MemberId);
 
 /// The id of a user, who can be a member of several accounts. It is compared and never sent, so any format is
 /// accepted.

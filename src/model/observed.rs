@@ -157,7 +157,10 @@ impl fmt::Display for Status {
 pub struct Person {
     /// Every address that the API has for the member and its user, sorted, without duplicates.
     pub emails: Box<[Email]>,
-    pub status: PersonStatus,
+    /// The state of the invitation, if the API reports one that is in force.
+    pub status: Option<Status>,
+    /// Whether the person declined the invitation and cannot be in a group.
+    pub declined: bool,
     /// `None` for a pending invitation.
     pub user_id: Option<UserId>,
     /// Whether the user has two-factor authentication on; `None` if the API does not report it.
@@ -165,16 +168,6 @@ pub struct Person {
     pub roles: Vec<String>,
     /// The member's policies. Whether those of groups are among them is not documented.
     pub policies: Vec<AccessPolicy>,
-}
-
-impl Person {
-    /// The state of the invitation, if the API reports one that is in force.
-    pub fn invitation(&self) -> Option<Status> {
-        match self.status {
-            PersonStatus::Known(status) => Some(status),
-            PersonStatus::Rejected | PersonStatus::Other(_) => None,
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,14 +190,4 @@ pub struct ScimGroup {
     pub name: Option<String>,
     /// Whether it has an id of an identity provider, which then probably manages it.
     pub external: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PersonStatus {
-    /// A state that group members can have too.
-    Known(Status),
-    /// The person declined the invitation and cannot be in a group.
-    Rejected,
-    /// A state that the API's reference does not have.
-    Other(Arc<str>),
 }

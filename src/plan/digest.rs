@@ -1,6 +1,6 @@
 //! Hashes of a set of members and of a plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{Result as Written, Write};
 
@@ -10,14 +10,11 @@ use sha2::{Digest as _, Sha256};
 use super::change::TouchedGroup;
 use super::contents::{Action, LeftOut, LeftOutKind};
 use super::group::GroupPlan;
-use crate::model::{AccountId, GroupId, GroupName, MemberId, Window};
+use crate::model::{AccountId, MemberId, Window};
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^[0-9a-f]{64}$"))]
 pub struct Digest([u8; 32]);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a digest has 64 hexadecimal digits")]
-pub struct DigestError;
 
 impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
@@ -47,16 +44,17 @@ impl Write for Hashing {
 }
 
 impl std::str::FromStr for Digest {
-    type Err = DigestError;
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, DigestError> {
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(DigestError);
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        const INVALID: &str = "a digest has 64 hexadecimal digits";
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(INVALID);
         }
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let digit = |at: usize| pair.get(at).and_then(|c| char::from(*c).to_digit(16)).ok_or(DigestError);
-            *byte = u8::try_from(digit(0)? * 16 + digit(1)?).map_err(|_| DigestError)?;
+        for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
+            let pair = text.get(at..at + 2).unwrap_or_default();
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| INVALID)?;
         }
         Ok(Self(bytes))
     }
@@ -74,38 +72,12 @@ impl fmt::Debug for Digest {
     }
 }
 
-impl serde::Serialize for Digest {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Digest {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl schemars::JsonSchema for Digest {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Digest".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })
-    }
-}
+crate::model::serialize_as_text!(Digest);
 
 /// The hash of a set of members. Equal sets have equal fingerprints. The ids must be sorted.
 pub fn fingerprint<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Digest {
-    let members = members.into_iter();
-    let mut lines = String::with_capacity(members.size_hint().0 * 33);
-    for id in members {
-        lines.push_str(id.as_str());
-        lines.push('\n');
-    }
-    Digest(Sha256::digest(lines).into())
+    let lines: String = members.into_iter().flat_map(|id| [id.as_str(), "\n"]).collect();
+    Digest::of(lines.as_bytes())
 }
 
 /// Identifies what a plan does. It covers the account and, for each group that the plan changes, its id, its name,
@@ -114,17 +86,18 @@ pub fn fingerprint<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Diges
 pub(super) fn digest(account_id: AccountId, groups: &[GroupPlan], left_out: &[LeftOut]) -> Digest {
     let mut hash = Sha256::new();
     hash.update(format!("convoke plan 2\naccount {account_id}\n"));
-    let ids: BTreeMap<&GroupName, GroupId> = groups.iter().map(|group| (&group.name, group.id)).collect();
-    let left = left_out.iter().filter(|it| matches!(it.kind, LeftOutKind::Guard | LeftOutKind::Cap));
-    let left = left.filter_map(|it| Some((*ids.get(&it.group)?, &it.group, &it.change)));
-    let planned = groups.iter().flat_map(|group| group.carried_out().map(move |it| (group.id, &group.name, it)));
-    let mut changes: BTreeMap<(GroupId, &GroupName), BTreeSet<(Action, MemberId)>> = BTreeMap::new();
-    for (id, name, change) in planned.chain(left) {
-        changes.entry((id, name)).or_default().insert((change.action, change.member.id));
-    }
-    for ((id, name), changes) in changes {
+    let mut groups: Vec<&GroupPlan> = groups.iter().collect();
+    groups.sort_by_key(|group| (group.id, &group.name));
+    for group in groups {
+        let left = left_out.iter().filter(|it| matches!(it.kind, LeftOutKind::Guard | LeftOutKind::Cap));
+        let left = left.filter(|it| it.group == group.name).map(|it| &it.change);
+        let changes: BTreeSet<(Action, MemberId)> =
+            group.carried_out().chain(left).map(|change| (change.action, change.member.id)).collect();
+        if changes.is_empty() {
+            continue;
+        }
         // With the length, a name with a line break cannot be confused with other content.
-        hash.update(format!("group {id} {} {}\n", name.as_str().len(), name.as_str()));
+        hash.update(format!("group {} {} {}\n", group.id, group.name.as_str().len(), group.name.as_str()));
         for (action, id) in changes {
             let sign = if action == Action::Add { '+' } else { '-' };
             hash.update(format!("{sign}{id}\n"));
@@ -159,8 +132,8 @@ mod tests {
     fn shown_digest_reads_back() {
         let digest = Digest::of(b"convoke");
         assert_eq!(digest.to_string().parse(), Ok(digest));
-        assert_eq!("+1".repeat(32).parse::<Digest>(), Err(DigestError));
-        assert_eq!("é".repeat(32).parse::<Digest>(), Err(DigestError));
-        assert_eq!("".parse::<Digest>(), Err(DigestError));
+        assert_eq!("+1".repeat(32).parse::<Digest>(), Err("a digest has 64 hexadecimal digits"));
+        assert_eq!("é".repeat(32).parse::<Digest>(), Err("a digest has 64 hexadecimal digits"));
+        assert_eq!("".parse::<Digest>(), Err("a digest has 64 hexadecimal digits"));
     }
 }

@@ -185,10 +185,23 @@ pub(super) fn unmanaged(desired: &Desired, current: &Observed) -> Vec<GroupRef> 
     if desired.settings.unmanaged_groups.value == Unmanaged::Ignore {
         return Vec::new();
     }
-    let declared = locate_groups(desired, current, |_| true);
-    let managed: BTreeSet<GroupId> = declared.into_values().filter_map(Result::ok).collect();
-    let others = current.groups.iter().filter(|(id, _)| !managed.contains(id));
-    let mut unmanaged: Vec<_> = others.map(|(id, group)| GroupRef { id: *id, name: group.name.clone() }).collect();
+    let others = all_groups(desired, current).into_iter().filter(|(.., declared)| declared.is_none());
+    let mut unmanaged: Vec<GroupRef> =
+        others.filter_map(|(name, id, _)| Some(GroupRef { id: id?, name: name.clone() })).collect();
     unmanaged.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     unmanaged
+}
+
+/// A group by name: its id, if the account has it, and its declaration, if a file has it.
+pub(super) type AnyGroup<'a> = (&'a GroupName, Option<GroupId>, Option<&'a DesiredGroup>);
+
+/// The declared groups with their ids in the account, then the groups that no file declares.
+pub(super) fn all_groups<'a>(desired: &'a Desired, current: &'a Observed) -> Vec<AnyGroup<'a>> {
+    let located = locate_groups(desired, current, |_| true);
+    let id = |name: &GroupName| located.get(name)?.as_ref().ok().copied();
+    let mut groups: Vec<_> = desired.groups.iter().map(|(name, group)| (name, id(name), Some(group))).collect();
+    let declared: BTreeSet<GroupId> = groups.iter().filter_map(|(_, id, _)| *id).collect();
+    let others = current.groups.iter().filter(|(id, _)| !declared.contains(id));
+    groups.extend(others.map(|(id, group)| (&group.name, Some(*id), None)));
+    groups
 }

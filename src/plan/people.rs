@@ -6,11 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::blocked::{Blocked, BlockedReason};
 use super::contents::Change;
 use crate::model::typos::{self, Texts, local_part};
-use crate::model::{
-    DesiredMember, Email, Member, MemberId, Membership, Observed, PersonRef, PersonStatus, Status, UserId,
-};
-
-type EntriesBy<'e, K> = BTreeMap<K, Vec<&'e DesiredMember>>;
+use crate::model::{DesiredMember, Email, Member, MemberId, Membership, Observed, PersonRef, Status, UserId};
 
 type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -46,15 +42,14 @@ impl<'a> People<'a> {
         }
         for (id, person) in &current.people {
             // A group member has not declined, even if the account's list says so.
-            if person.status == PersonStatus::Rejected && !people.everybody.contains_key(id) {
+            if person.declined && !people.everybody.contains_key(id) {
                 people.rejected.insert(*id);
             }
-            let status = person.invitation();
             if let Some(user) = &person.user_id {
                 people.users.entry(user).or_default().push(*id);
             }
-            people.record(id, None, status);
-            person.emails.iter().for_each(|email| people.record(id, Some(email), status));
+            people.record(id, None, person.status);
+            person.emails.iter().for_each(|email| people.record(id, Some(email), person.status));
         }
         people
     }
@@ -155,31 +150,24 @@ impl<'a> People<'a> {
         }
     }
 
-    /// The entries of a list by the member they mean, with everybody who is present; and those that mean nobody or
-    /// several. An address that a present member has means that member, with whomever the member shares it.
+    /// The entries of a list by the member they mean, with everybody who is present; or by the person they name, if that
+    /// is nobody or several. An address that a present member has means that member, with whomever the member shares it.
     pub fn by_member<'e>(
         &self,
         entries: impl IntoIterator<Item = &'e DesiredMember>,
         present: Option<&Membership>,
-    ) -> (EntriesBy<'e, MemberId>, EntriesBy<'e, &'e PersonRef>) {
+    ) -> BTreeMap<Result<MemberId, &'e PersonRef>, Vec<&'e DesiredMember>> {
         let is_present = |id: &MemberId| present.is_some_and(|present| present.contains_key(id));
-        let mut by_member: EntriesBy<'e, MemberId> =
-            present.into_iter().flat_map(|present| present.keys()).map(|id| (*id, Vec::new())).collect();
-        let mut unresolved: EntriesBy<'e, &PersonRef> = BTreeMap::new();
+        let members = present.into_iter().flat_map(|present| present.keys());
+        let mut by_member: BTreeMap<_, Vec<_>> = members.map(|id| (Ok(*id), Vec::new())).collect();
         for entry in entries {
-            let sharing = match &entry.person {
-                PersonRef::Email(email) => self.with_email(email),
-                PersonRef::Id(_) => Vec::new(),
-            };
-            let mut meant: Vec<MemberId> = sharing.into_iter().filter(is_present).collect();
-            match self.resolve(&entry.person) {
-                Ok(id) if meant.is_empty() => meant.push(id),
-                Err(_) if meant.is_empty() => unresolved.entry(&entry.person).or_default().push(entry),
-                _ => {}
+            let mut meant: Vec<_> = self.may_mean(&entry.person).into_iter().filter(is_present).map(Ok).collect();
+            if meant.is_empty() {
+                meant.push(self.resolve(&entry.person).map_err(|_| &entry.person));
             }
-            meant.into_iter().for_each(|id| by_member.entry(id).or_default().push(entry));
+            meant.into_iter().for_each(|member| by_member.entry(member).or_default().push(entry));
         }
-        (by_member, unresolved)
+        by_member
     }
 
     /// The addresses of the members of these changes who have several.

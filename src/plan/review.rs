@@ -9,13 +9,13 @@ use serde::{Serialize, Serializer};
 
 use super::contents::PlanWarning;
 use super::digest::Digest;
-use super::inputs::locate_groups;
+use super::inputs::all_groups;
 use super::people::People;
 use super::side_doors::{BesideGroups, BesideStanding, beside_groups};
 use super::standing::{Claim, Standing};
 use crate::model::{
-    About, AccountId, Desired, DesiredGroup, Email, GroupId, GroupName, GroupSummary, MemberId, Mode, Observed, Person,
-    PersonRef, RunStatus, Setting, Status,
+    About, AccountId, Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, GroupSummary, Member, MemberId,
+    Mode, Observed, PersonRef, RunStatus, Setting, Status,
 };
 
 const FORMAT_VERSION: u32 = 1;
@@ -143,19 +143,8 @@ fn mode_or_unmanaged<S: Serializer>(mode: &Option<Mode>, serializer: S) -> Resul
 /// Lists every membership. The account must have been read completely: all groups, and all account members.
 pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginnings: &Beginnings) -> Review {
     let reviewer = Reviewer { observed, people: People::of(observed), time: facts.time, beginnings };
-    let located = locate_groups(desired, observed, |_| true);
-    let mut declared_by_id = BTreeMap::new();
-    let mut groups = Vec::new();
-    for (name, group) in &desired.groups {
-        match located.get(name) {
-            Some(Ok(id)) => drop(declared_by_id.insert(*id, group)),
-            _ => groups.push(reviewer.group(None, name, Some(group))),
-        }
-    }
-    for (id, group) in &observed.groups {
-        let name = GroupName::from(group.name.shown());
-        groups.push(reviewer.group(Some(*id), &name, declared_by_id.get(id).copied()));
-    }
+    let all = all_groups(desired, observed).into_iter();
+    let mut groups: Vec<_> = all.map(|(name, id, declared)| reviewer.group(name, id, declared)).collect();
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     let beside_groups = beside_groups(desired, observed);
     let mut summary = summary(&groups);
@@ -186,29 +175,22 @@ struct Reviewer<'a> {
     beginnings: &'a Beginnings,
 }
 
-impl<'a> Reviewer<'a> {
-    fn group(&self, id: Option<GroupId>, name: &GroupName, declared: Option<&'a DesiredGroup>) -> ReviewGroup {
+impl Reviewer<'_> {
+    fn group(&self, name: &GroupName, id: Option<GroupId>, declared: Option<&DesiredGroup>) -> ReviewGroup {
         let present = id.and_then(|id| self.observed.memberships.get(&id)).map(|members| &**members);
         let entries = declared.iter().flat_map(|group| &group.members);
-        let (by_member, unresolved) = self.people.by_member(entries, present);
-        let found = by_member.into_iter().map(|(member, entries)| {
-            let is_present = present.is_some_and(|present| present.contains_key(&member));
-            let standing = Standing::of(is_present, &entries, self.time);
-            self.membership(id, Some(member), &self.people.subject(member).person(), standing)
-        });
-        let named = unresolved
-            .into_iter()
-            .map(|(person, entries)| self.membership(id, None, person, Standing::of(false, &entries, self.time)));
-        let mut memberships: Vec<ReviewMembership> =
-            found.chain(named).filter(|membership| membership.standing != Standing::NotNow).collect();
+        let by_member = self.people.by_member(entries, present).into_iter();
+        let all = by_member.map(|(member, entries)| self.membership(id, member, &entries));
+        let mut memberships: Vec<_> = all.filter(|membership| membership.standing != Standing::NotNow).collect();
         memberships.sort_by_cached_key(|membership| (membership.person.to_ascii_lowercase(), membership.member_id));
-        let gives = id.and_then(|id| self.observed.groups.get(&id));
+        let listed = id.and_then(|id| self.observed.groups.get(&id));
         ReviewGroup {
             id,
-            name: name.clone(),
+            // A pinned group can have another name in the account than in the files.
+            name: listed.map_or_else(|| name.clone(), |group| group.name.shown().into()),
             mode: declared.map(|group| group.mode),
             about: declared.map(DesiredGroup::about).unwrap_or_default(),
-            grants: gives.map(GroupSummary::shown_grants).unwrap_or_default(),
+            grants: listed.map(GroupSummary::shown_grants).unwrap_or_default(),
             memberships,
         }
     }
@@ -216,20 +198,22 @@ impl<'a> Reviewer<'a> {
     fn membership(
         &self,
         group: Option<GroupId>,
-        member_id: Option<MemberId>,
-        person: &PersonRef,
-        (standing, declared): (Standing, Vec<Claim>),
+        member: Result<MemberId, &PersonRef>,
+        entries: &[&DesiredMember],
     ) -> ReviewMembership {
-        let known = member_id.and_then(|id| self.observed.people.get(&id));
-        let listed = member_id.and_then(|id| self.people.subject(id).status);
+        let present = group.and_then(|group| self.observed.memberships.get(&group));
+        let is_present = |member| present.is_some_and(|present| present.contains_key(&member));
+        let (standing, declared) = Standing::of(member.is_ok_and(is_present), entries, self.time);
+        let subject = member.map(|id| self.people.subject(id));
+        let person = subject.as_ref().map_or_else(|person| (*person).clone(), Member::person);
         ReviewMembership {
             person: person.to_string().into(),
-            member_id,
-            status: listed.or(known.and_then(Person::invitation)),
-            two_factor: known.and_then(|person| person.two_factor),
+            member_id: member.ok(),
+            status: subject.ok().and_then(|subject| subject.status),
+            two_factor: member.ok().and_then(|id| self.observed.people.get(&id)?.two_factor),
             standing,
             declared,
-            began: group.zip(member_id).and_then(|membership| self.beginnings.get(&membership).copied()),
+            began: group.zip(member.ok()).and_then(|membership| self.beginnings.get(&membership).copied()),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::contents::{Plan, PlanWarning};
 use super::people::People;
 use crate::model::{
     AccessPolicy, Desired, Email, GroupId, GroupSummary, MemberId, Mode, Observed, Origin, Permission, Person,
-    PersonRef, PersonStatus, Status,
+    PersonRef, Status,
 };
 
 /// A difference beside the memberships.
@@ -119,12 +119,9 @@ pub(super) fn beside_groups(desired: &Desired, observed: &Observed) -> Vec<Besid
     let declared = declared(desired, &People::of(observed));
     let inherited = Inherited::of(observed);
     let mut rows = Vec::new();
-    for (id, person) in &observed.people {
-        if matches!(person.status, PersonStatus::Rejected) {
-            continue;
-        }
+    for (id, person) in observed.people.iter().filter(|(_, person)| !person.declined) {
         let grants = inherited.own_grants(*id, person);
-        let is_invited = person.status == PersonStatus::Known(Status::Pending);
+        let is_invited = person.status == Some(Status::Pending);
         let standings = [
             (!grants.is_empty(), BesideStanding::Direct),
             (!declared.contains(id), BesideStanding::InNoFile),
@@ -136,7 +133,7 @@ pub(super) fn beside_groups(desired: &Desired, observed: &Observed) -> Vec<Besid
                 standing,
                 person: shown_name(*id, person),
                 member_id: *id,
-                status: person.invitation(),
+                status: person.status,
                 two_factor: person.two_factor,
                 grants: shown,
             });

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::blocked::BlockedReason;
 use super::contents::{Change, Plan};
-use super::inputs::locate_groups;
+use super::inputs::{AnyGroup, all_groups};
 use super::people::People;
 use super::standing::{Claim, Standing};
 use crate::model::typos::{Texts, tolerance, written};
@@ -79,27 +79,41 @@ pub struct WhyGroup {
     pub claims: Vec<Claim>,
 }
 
-/// Collects the facts about a person, in these groups or in all groups that were read.
+/// Collects the facts about a person, in this group or in all groups that were read; or about everybody who is in the
+/// group or is declared for it.
 pub fn why(
-    person: &PersonRef,
+    person: Option<&PersonRef>,
+    group: Option<&GroupName>,
     desired: &Desired,
     current: &Observed,
     plan: &Plan,
-    only: Option<&GroupName>,
     time: Timestamp,
 ) -> Why {
     let facts = Facts { desired, current, plan, people: People::of(current), time };
-    let who = Who::named(person.clone(), &facts.people);
-    let groups = facts.groups(&who).into_iter().filter(|group| only.is_none_or(|only| *only == group.name)).collect();
-    let members: Vec<Member> = who.ids.iter().map(|id| facts.people.subject(*id)).collect();
-    let similar = if members.is_empty() { facts.similar(&who) } else { Vec::new() };
-    Why { person: Some(person.to_string()), members, similar, ..facts.answer(groups, only) }
-}
-
-/// Collects the facts about everybody who is in a group or is declared for it.
-pub fn why_group(name: &GroupName, desired: &Desired, current: &Observed, plan: &Plan, time: Timestamp) -> Why {
-    let facts = Facts { desired, current, plan, people: People::of(current), time };
-    facts.answer(facts.people_of(name), Some(name))
+    let who = person.map(|person| Who::named(person.clone(), &facts.people));
+    let is_asked = |name: &GroupName| group.is_none_or(|asked| asked == name);
+    let all = all_groups(desired, current).into_iter().filter(|(name, ..)| is_asked(name));
+    let groups = match &who {
+        Some(who) => facts.groups(all, who),
+        None => facts.people_of(all),
+    };
+    let unreadable = current.unreadable.iter().filter_map(|(id, cause)| {
+        let name = &current.groups.get(id)?.name;
+        is_asked(name).then(|| UnreadableGroup { name: name.clone(), id: *id, cause: cause.clone() })
+    });
+    let unreadable: Vec<UnreadableGroup> = unreadable.collect();
+    let members = who.iter().flat_map(|who| &who.ids).map(|id| facts.people.subject(*id)).collect();
+    Why {
+        format_version: FORMAT_VERSION,
+        status: if unreadable.is_empty() { status(&groups) } else { RunStatus::Blocked },
+        person: person.map(PersonRef::to_string),
+        group: group.cloned(),
+        members,
+        similar: who.filter(|who| who.ids.is_empty()).map(|who| facts.similar(&who)).unwrap_or_default(),
+        groups,
+        unreadable,
+        requests: None,
+    }
 }
 
 /// The first status that applies to any of the memberships.
@@ -138,46 +152,14 @@ struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    fn answer(&self, groups: Vec<WhyGroup>, only: Option<&GroupName>) -> Why {
-        let unreadable = self.current.unreadable.iter().filter_map(|(id, cause)| {
-            let name = &self.current.groups.get(id)?.name;
-            let is_asked = only.is_none_or(|only| only == name);
-            is_asked.then(|| UnreadableGroup { name: name.clone(), id: *id, cause: cause.clone() })
-        });
-        let unreadable: Vec<UnreadableGroup> = unreadable.collect();
-        Why {
-            format_version: FORMAT_VERSION,
-            status: if unreadable.is_empty() { status(&groups) } else { RunStatus::Blocked },
-            person: None,
-            group: only.cloned(),
-            members: Vec::new(),
-            similar: Vec::new(),
-            groups,
-            unreadable,
-            requests: None,
-        }
-    }
-
     /// Whether an entry names the person. An ambiguous address may mean any of the members who share it.
     fn is_meant(&self, who: &Who, entry: &PersonRef) -> bool {
         *entry == who.person || self.people.may_mean(entry).iter().any(|id| who.ids.contains(id))
     }
 
-    /// The declared groups with their ids in the account, then the groups that no file declares.
-    fn all_groups(&self) -> Vec<(&'a GroupName, Option<GroupId>, Option<&'a DesiredGroup>)> {
-        let located = locate_groups(self.desired, self.current, |_| true);
-        let id = |name: &GroupName| located.get(name).and_then(|located| located.as_ref().ok()).copied();
-        let mut groups: Vec<_> =
-            self.desired.groups.iter().map(|(name, group)| (name, id(name), Some(group))).collect();
-        let declared: BTreeSet<GroupId> = groups.iter().filter_map(|(_, id, _)| *id).collect();
-        let others = self.current.groups.iter().filter(|(id, _)| !declared.contains(id));
-        groups.extend(others.map(|(id, group)| (&group.name, Some(*id), None)));
-        groups
-    }
-
     /// Every group that the person is in or is declared for, by name.
-    fn groups(&self, who: &Who) -> Vec<WhyGroup> {
-        let membership = |(name, id, group): (&GroupName, Option<GroupId>, Option<&'a DesiredGroup>)| {
+    fn groups(&self, all: impl Iterator<Item = AnyGroup<'a>>, who: &Who) -> Vec<WhyGroup> {
+        let membership = |(name, id, group): AnyGroup<'a>| {
             let members = id.and_then(|id| self.current.memberships.get(&id));
             let is_in = |id: &MemberId| members.is_some_and(|members| members.contains_key(id));
             let present = who.ids.iter().any(is_in);
@@ -192,28 +174,26 @@ impl<'a> Facts<'a> {
             let concerns = !entries.is_empty() || present;
             concerns.then(|| self.membership(who, present, name, id, group, entries))
         };
-        let mut groups: Vec<WhyGroup> = self.all_groups().into_iter().filter_map(membership).collect();
+        let mut groups: Vec<WhyGroup> = all.filter_map(membership).collect();
         groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         groups
     }
 
     /// The group once for everybody who is in it or is declared for it, by person.
-    fn people_of(&self, asked: &GroupName) -> Vec<WhyGroup> {
+    fn people_of(&self, all: impl Iterator<Item = AnyGroup<'a>>) -> Vec<WhyGroup> {
         let mut rows = Vec::new();
-        for (name, id, group) in self.all_groups().into_iter().filter(|(name, ..)| *name == asked) {
+        for (name, id, group) in all {
             let members = id.and_then(|id| self.current.memberships.get(&id)).map(|members| &**members);
             let entries = group.iter().flat_map(|group| &group.members);
-            let (declared, unresolved) = self.people.by_member(entries, members);
-            let named = unresolved.into_iter().map(|(person, of)| (Who::named(person.clone(), &self.people), of));
-            let found = declared.into_iter().map(|(member, entries)| {
-                let person = self.people.subject(member).person();
-                (Who { person, ids: BTreeSet::from([member]) }, entries)
-            });
-            rows.extend(found.chain(named).map(|(who, entries)| {
+            for (member, entries) in self.people.by_member(entries, members) {
+                let who = match member {
+                    Ok(id) => Who { person: self.people.subject(id).person(), ids: BTreeSet::from([id]) },
+                    Err(person) => Who::named(person.clone(), &self.people),
+                };
                 let present = members.is_some_and(|members| who.ids.iter().any(|id| members.contains_key(id)));
                 let row = self.membership(&who, present, name, id, group, entries);
-                WhyGroup { person: Some(who.person.to_string().into()), ..row }
-            }));
+                rows.push(WhyGroup { person: Some(who.person.to_string().into()), ..row });
+            }
         }
         let folded = |row: &WhyGroup| row.person.as_deref().map(str::to_ascii_lowercase);
         rows.sort_by_cached_key(|row| (row.id, folded(row), row.person.clone()));

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use convoke::config::{self, Source};
-use convoke::model::{
-    Desired, GroupId, GroupSummary, Member, MemberId, Membership, Observed, Person, PersonStatus, Status,
-};
+use convoke::model::{Desired, GroupId, GroupSummary, Member, MemberId, Membership, Observed, Person, Status};
 use convoke::plan::{Operation, Policy};
 use jiff::SignedDuration;
 
@@ -42,11 +40,12 @@ impl AccountBuilder {
         self
     }
 
-    /// A person who was looked up among the account's members.
-    pub fn person(mut self, number: usize, address: &str, status: PersonStatus) -> Self {
+    /// A person who was looked up among the account's members. Without a status, the invitation was declined.
+    pub fn person(mut self, number: usize, address: &str, status: Option<Status>) -> Self {
         let emails = [address.parse().unwrap()].into();
         let (roles, policies) = (Vec::new(), Vec::new());
-        let person = Person { emails, status, user_id: None, two_factor: None, roles, policies };
+        let declined = status.is_none();
+        let person = Person { emails, status, declined, user_id: None, two_factor: None, roles, policies };
         self.observed.people.insert(member_id(number), person);
         self
     }

@@ -9,7 +9,7 @@ mod operations;
 mod saved;
 mod undo;
 
-use convoke::model::{Desired, GroupId, GroupName, MemberId, PersonStatus, Status};
+use convoke::model::{Desired, GroupId, GroupName, MemberId, Status};
 use convoke::plan::{Action, Guard, Plan, Policy, plan};
 use jiff::Timestamp;
 
@@ -36,8 +36,8 @@ impl AccountBuilder {
     }
 
     fn accepted(self, numbers: impl IntoIterator<Item = usize>) -> Self {
-        let known = PersonStatus::Known(Status::Accepted);
-        numbers.into_iter().fold(self, |account, number| account.person(number, &email(number), known.clone()))
+        let known = Some(Status::Accepted);
+        numbers.into_iter().fold(self, |account, number| account.person(number, &email(number), known))
     }
 
     fn plan(&self, files: &str) -> Plan {

@@ -38,22 +38,19 @@ fn members_of_unreadable_groups_are_not_removed_elsewhere() {
 
 #[test]
 fn rejected_invitation_blocks_unless_invited_again() {
-    let account = AccountBuilder::default().group("G", [1]).person(2, "p2@example.com", PersonStatus::Rejected);
+    let account = AccountBuilder::default().group("G", [1]).person(2, "p2@example.com", None);
     let files = "groups:\n  G: {members: [p1@example.com, p2@example.com]}\n";
     assert_eq!(account.plan(files).blocked[0].reason, BlockedReason::RejectedInvitation);
-    let again = account.person(3, "P2@example.com", PersonStatus::Known(Status::Pending));
+    let again = account.person(3, "P2@example.com", Some(Status::Pending));
     let plan = again.plan(files);
     assert_eq!((plan.blocked.len(), plan.groups[0].changes[0].member.id), (0, member_id(3)));
 }
 
 #[test]
 fn shared_address_blocks_and_names_ids() {
-    let known = PersonStatus::Known(Status::Accepted);
-    let account = AccountBuilder::default().group("G", []).person(2, "x@example.com", known.clone()).person(
-        3,
-        "X@example.com",
-        known,
-    );
+    let known = Some(Status::Accepted);
+    let account =
+        AccountBuilder::default().group("G", []).person(2, "x@example.com", known).person(3, "X@example.com", known);
     let plan = account.plan("groups:\n  G: {members: [x@example.com]}\n");
     let candidates = vec![member_id(2), member_id(3)];
     assert_eq!(plan.blocked[0].reason, BlockedReason::AmbiguousPerson { candidates });
@@ -61,7 +58,7 @@ fn shared_address_blocks_and_names_ids() {
 
 #[test]
 fn shared_address_is_ambiguous_across_groups() {
-    let known = PersonStatus::Known(Status::Accepted);
+    let known = Some(Status::Accepted);
     let account = AccountBuilder::default().group("G", [1]).person(2, "P1@example.com", known);
     let plan = account.plan(&format!("groups:\n{}", listing("G", "", [1])));
     assert!(plan.blocked.is_empty() && plan.groups[0].in_sync(), "the entry has its member");
@@ -77,7 +74,7 @@ fn shared_address_is_ambiguous_across_groups() {
 
 #[test]
 fn ended_entry_of_a_shared_address_ends_its_present_member() {
-    let known = PersonStatus::Known(Status::Accepted);
+    let known = Some(Status::Accepted);
     let account = AccountBuilder::default().group("G", [1, 3]).person(2, "P1@example.com", known);
     for mode in ["exact", "additive"] {
         let ended = format!("      - {{email: {}, until: 2026-06-01}}\n      - {}\n", email(1), email(3));
@@ -88,7 +85,7 @@ fn ended_entry_of_a_shared_address_ends_its_present_member() {
 
 #[test]
 fn group_member_counts_as_not_rejected() {
-    let account = AccountBuilder::default().group("G", [1]).person(1, "p1@example.com", PersonStatus::Rejected);
+    let account = AccountBuilder::default().group("G", [1]).person(1, "p1@example.com", None);
     assert!(!account.plan(&format!("groups:\n{}", listing("G", "", [1]))).has_differences());
 }
 
@@ -157,9 +154,9 @@ fn held(plan: &Plan, group: &str) -> Vec<(String, u32)> {
 
 #[test]
 fn everybody_with_an_ambiguous_address_is_held() {
-    let known = PersonStatus::Known(Status::Accepted);
+    let known = Some(Status::Accepted);
     let account = AccountBuilder::default().group("G", []).group("H", [1, 2, 3]);
-    let account = account.person(1, "same@example.com", known.clone()).person(2, "same@example.com", known);
+    let account = account.person(1, "same@example.com", known).person(2, "same@example.com", known);
     let plan = account.plan("groups:\n  G: {members: [same@example.com]}\n  H: {members: [p3@example.com]}\n");
     assert_eq!(held(&plan, "H"), [(email(1), 3), (email(2), 3)]);
     assert_eq!(changes(&plan, "H"), (vec![], vec![]));
@@ -176,9 +173,9 @@ fn every_tie_of_a_typo_is_held() {
 
 #[test]
 fn typo_of_shared_address_holds_all_owners() {
-    let known = PersonStatus::Known(Status::Accepted);
+    let known = Some(Status::Accepted);
     let account = AccountBuilder::default().group("G", []).group("H", [111, 222]);
-    let account = account.person(111, "twin@example.com", known.clone()).person(222, "twin@example.com", known);
+    let account = account.person(111, "twin@example.com", known).person(222, "twin@example.com", known);
     let plan = account.plan("groups:\n  G: {members: [twim@example.com]}\n  H: {members: [], allow_empty: true}\n");
     assert_eq!(plan.groups[1].held.len(), 2);
 }

@@ -179,7 +179,7 @@ fn protected_people_are_found_in_any_spelling() {
 
 #[test]
 fn protected_member_with_other_address_stays() {
-    let known = PersonStatus::Known(Status::Accepted);
+    let known = Some(Status::Accepted);
     let files = format!(
         "settings:\n  protected: [boss@example.com]\ngroups:\n{}",
         listing("G", "", (0..10).filter(|number| *number != 3))

@@ -161,7 +161,7 @@ fn a_typo_elsewhere_is_read_before_somebody_leaves() {
 
 #[test]
 fn ambiguous_entry_elsewhere_holds_a_removal() {
-    let known = PersonStatus::Known(Status::Accepted);
+    let known = Some(Status::Accepted);
     let account = AccountBuilder::default().group("G", [11, 222]).group("H", []).person(9, "p222@example.com", known);
     let plan = changing(&account, BOTH, LEAVES);
     assert_eq!((plan.summary.removes, plan.summary.held + plan.left_out.len() as u64), (0, 1));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use convoke::model::{Desired, Mode, Observed, PersonStatus, Status};
+use convoke::model::{Desired, Mode, Observed, Status};
 use convoke::plan::{Action, LeftOutKind, Plan, Policy, plan};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -95,9 +95,9 @@ fn account(present: &[BTreeSet<usize>]) -> Observed {
         let members = members.iter().map(|person| member(*person, Some(&address(*person)), Status::Accepted));
         account = account.group_of(name, members.collect::<Vec<_>>());
     }
-    let known = PersonStatus::Known(Status::Accepted);
+    let known = Some(Status::Accepted);
     let people = 0..PEOPLE.len();
-    let account = people.fold(account, |account, person| account.person(person, &address(person), known.clone()));
+    let account = people.fold(account, |account, person| account.person(person, &address(person), known));
     Observed { knows_everybody: true, ..account.observed }
 }
 

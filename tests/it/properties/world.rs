@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use convoke::model::{Desired, GroupId, MemberId, Mode, Observed, PersonStatus, Status};
+use convoke::model::{Desired, GroupId, MemberId, Mode, Observed, Status};
 use convoke::plan::{GroupPlan, Operation, Plan, plan};
 use jiff::Timestamp;
 use proptest::collection::{btree_set, vec};
@@ -92,9 +92,9 @@ impl Case {
             let members = members.map(|person| member(usize::from(*person), Some(&address(*person)), Status::Accepted));
             account = account.group_of(&format!("{}group {number}", spelling.prefix), members);
         }
-        let known = PersonStatus::Known(Status::Accepted);
-        let everybody = (0..PEOPLE)
-            .fold(account, |account, person| account.person(usize::from(person), &address(person), known.clone()));
+        let known = Some(Status::Accepted);
+        let everybody =
+            (0..PEOPLE).fold(account, |account, person| account.person(usize::from(person), &address(person), known));
         everybody.observed
     }
 

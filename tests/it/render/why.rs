@@ -1,7 +1,7 @@
 //! The groups of a person, for people.
 
 use convoke::model::{RunStatus, Status};
-use convoke::plan::{Standing, Why, plan, why, why_group};
+use convoke::plan::{Standing, Why, plan, why};
 use convoke::render::text::Layout;
 use convoke::render::why::text;
 
@@ -46,7 +46,7 @@ fn asked(person: &str) -> Why {
     let desired = parsed(&[("groups.yaml", FILE)]);
     let time = "2026-12-01T00:00:00Z".parse().unwrap();
     let plan = plan(&desired, &current, &policy(), time);
-    why(&person.parse().unwrap(), &desired, &current, &plan, None, time)
+    why(Some(&person.parse().unwrap()), None, &desired, &current, &plan, time)
 }
 
 const LAYOUT: Layout = Layout { width: 100, color: false };
@@ -115,11 +115,11 @@ fn shared_address_means_the_member_in_the_group() {
         (member_id(0).to_string(), vec!["Open"]),
         (member_id(1).to_string(), vec!["Other"]),
     ] {
-        let found = why(&person.parse().unwrap(), &desired, &current, &plan, None, time);
+        let found = why(Some(&person.parse().unwrap()), None, &desired, &current, &plan, time);
         assert_eq!(found.status, RunStatus::InSync, "{person}");
         assert_eq!(found.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(), groups, "{person}");
     }
-    let everybody = why_group(&"Open".into(), &desired, &current, &plan, time);
+    let everybody = why(None, Some(&"Open".into()), &desired, &current, &plan, time);
     let rows: Vec<_> = everybody.groups.iter().map(|row| (row.present, row.standing)).collect();
     assert_eq!(rows, [(true, Standing::Declared)]);
 }
@@ -134,7 +134,7 @@ fn shared_address_of_nobody_in_the_group_is_blocked() {
     let plan = plan(&desired, &current, &policy(), time);
     // The entry may mean either of the two, so it is shown for each of them.
     for person in ["alice@example.com".to_owned(), member_id(0).to_string(), member_id(1).to_string()] {
-        let found = why(&person.parse().unwrap(), &desired, &current, &plan, None, time);
+        let found = why(Some(&person.parse().unwrap()), None, &desired, &current, &plan, time);
         assert_eq!(found.status, RunStatus::Blocked, "{person}");
         let group = found.groups.iter().find(|group| group.name.as_str() == "Open").unwrap();
         assert!(group.blocked.is_some() && !group.present && group.claims.len() == 1, "{person}: {group:?}");
