@@ -91,17 +91,13 @@ impl Log<'_> {
     async fn read_around(&mut self, beginnings: &BTreeMap<(GroupId, MemberId), Timestamp>, now: Timestamp) {
         let mut times: Vec<Timestamp> = beginnings.values().copied().collect();
         times.sort_unstable();
-        let mut windows: Vec<(Timestamp, Timestamp)> = Vec::new();
-        for time in times {
-            let start = time.checked_sub(AROUND).unwrap_or(Timestamp::MIN);
-            let end = time.checked_add(AROUND).unwrap_or(Timestamp::MAX).min(now);
-            match windows.last_mut() {
-                Some(last) if start <= last.1 => last.1 = end,
-                _ => windows.push((start, end)),
+        for near in times.chunk_by(|one, next| next.duration_since(*one) <= AROUND * 2).rev() {
+            let (Some(first), Some(last)) = (near.first(), near.last()) else { continue };
+            let since = first.checked_sub(AROUND).unwrap_or(EARLIEST);
+            let before = last.checked_add(AROUND).map_or(now, |end| end.min(now));
+            if since < before {
+                self.read(since, before, MOST_NEAR_PAGES).await;
             }
-        }
-        for (since, before) in windows.into_iter().rev().filter(|(since, before)| since < before) {
-            self.read(since, before, MOST_NEAR_PAGES).await;
         }
     }
 
@@ -110,22 +106,20 @@ impl Log<'_> {
         let mut cursor = None;
         while self.pages < most_pages && self.unread.is_none() {
             self.pages += 1;
-            match self.client.audit_log(since, before, cursor.as_deref()).await {
-                Ok(page) => {
-                    // Two times can have a part of the log in common.
-                    for change in page.rows.iter().filter_map(recorded) {
-                        if !self.recorded.contains(&change) {
-                            self.recorded.push(change);
-                        }
-                    }
-                    // A page that refers to itself would be read forever.
-                    let next = page.cursor().filter(|next| cursor.as_ref() != Some(next));
-                    match next {
-                        Some(next) if !page.rows.is_empty() => cursor = Some(next),
-                        _ => return,
-                    }
+            let page = match self.client.audit_log(since, before, cursor.as_deref()).await {
+                Ok(page) => page,
+                Err(error) => return self.unread = Some(error),
+            };
+            // Two times can have a part of the log in common.
+            for change in page.rows.iter().filter_map(recorded) {
+                if !self.recorded.contains(&change) {
+                    self.recorded.push(change);
                 }
-                Err(error) => self.unread = Some(error),
+            }
+            // A page that refers to itself would be read forever.
+            cursor = page.cursor().filter(|next| cursor.as_ref() != Some(next));
+            if cursor.is_none() || page.rows.is_empty() {
+                return;
             }
         }
     }

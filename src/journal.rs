@@ -19,7 +19,7 @@ use crate::model::{AccountId, GroupId, GroupRef, MemberId, Origin};
 use crate::plan::{AttemptedChange, Digest, Operation, Reversal};
 
 /// The format version that this program writes and reads.
-const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -82,23 +82,6 @@ pub struct RunFacts {
     pub approvers: Vec<String>,
 }
 
-impl RunFacts {
-    pub fn new(account_id: AccountId, digest: Digest) -> Self {
-        Self {
-            format_version: FORMAT_VERSION,
-            version: env!("CARGO_PKG_VERSION").into(),
-            account_id,
-            digest,
-            host: None,
-            user: None,
-            ci_run_url: None,
-            commit: None,
-            pull_request: None,
-            approvers: Vec::new(),
-        }
-    }
-}
-
 /// The effect of an operation on a group, relative to the members last seen. A PUT also repeats changes that a
 /// reading has shown as made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -142,17 +125,6 @@ pub struct SentRequest {
 }
 
 impl Record {
-    const fn new(run: RunFacts) -> Self {
-        Self {
-            run,
-            before: BTreeMap::new(),
-            last_seen: BTreeMap::new(),
-            operations: BTreeMap::new(),
-            lines: 1,
-            ended: false,
-        }
-    }
-
     /// Each change that the run attempted, with the line of the first operation for it.
     pub fn reversals(&self, file: &Arc<str>) -> BTreeMap<GroupId, Reversal> {
         let mut reversals: BTreeMap<GroupId, Reversal> = BTreeMap::new();
@@ -241,9 +213,14 @@ pub fn parse(bytes: &[u8]) -> Result<Record, JournalError> {
         };
         match (&mut record, kind) {
             (Some(_), LineKind::Run(_)) => return Err(JournalError::SecondRun { line }),
-            (Some(record), kind) if seq == line => record.take(line, kind)?,
-            (None, LineKind::Run(run)) if seq == line => record = Some(Record::new(run)),
-            (Some(_), _) | (None, LineKind::Run(_)) => return Err(JournalError::Gap { line, found: seq }),
+            (Some(_), _) | (None, LineKind::Run(_)) if seq != line => {
+                return Err(JournalError::Gap { line, found: seq });
+            }
+            (Some(record), kind) => record.take(line, kind)?,
+            (None, LineKind::Run(run)) => {
+                let (before, last_seen, operations) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+                record = Some(Record { run, before, last_seen, operations, lines: line, ended: false });
+            }
             (None, _) => return Err(JournalError::NoRun),
         }
     }

@@ -8,20 +8,24 @@ use std::path::Path;
 
 use super::{Output, files};
 use crate::cloudflare::without_password;
-use crate::journal::RunFacts;
+use crate::journal::{FORMAT_VERSION, RunFacts};
 use crate::model::RunStatus;
 use crate::plan::{Digest, Plan};
 use crate::render::view::Repository;
 
 pub fn run_facts(plan: &Plan) -> RunFacts {
-    let mut run = RunFacts::new(plan.account_id, plan.digest);
-    run.host = first_of(&["HOSTNAME", "COMPUTERNAME"]).or_else(host_file);
-    run.user = first_of(&["USER", "LOGNAME", "USERNAME"]);
-    run.ci_run_url = ci_run_url();
-    run.commit = commit();
-    run.pull_request = pull_request();
-    run.approvers = approvers();
-    run
+    RunFacts {
+        format_version: FORMAT_VERSION,
+        version: env!("CARGO_PKG_VERSION").into(),
+        account_id: plan.account_id,
+        digest: plan.digest,
+        host: first_of(&["HOSTNAME", "COMPUTERNAME"]).or_else(host_file),
+        user: first_of(&["USER", "LOGNAME", "USERNAME"]),
+        ci_run_url: ci_run_url(),
+        commit: commit(),
+        pull_request: pull_request(),
+        approvers: approvers(),
+    }
 }
 
 /// The pull request of the run: `CONVOKE_PULL_REQUEST` if a workflow sets it, else from CI.

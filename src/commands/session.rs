@@ -141,8 +141,10 @@ pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Con
     }
     if tip.is_some() {
         let policy = Policy { tip: tip.map(Arc::new), ..policy.clone() };
-        let decided = observe::plan(client, &desired, &mut current, &policy, request.time).await?;
-        plan = decided.reviewed_as(&plan);
+        // The plan of the files was reviewed, from which the newest ones leave out a part.
+        let reviewed = plan.digest;
+        plan = observe::plan(client, &desired, &mut current, &policy, request.time).await?;
+        plan.digest = reviewed;
     }
     plan = plan.with_base(&desired, &current, &policy);
     plan.warnings.extend(beside);

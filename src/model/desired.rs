@@ -104,10 +104,7 @@ impl Limit {
             Self::Count(count) => count,
             Self::Percent { hundredths: 0 } => 0,
             Self::Percent { hundredths: 10_000.. } => u64::MAX,
-            Self::Percent { hundredths } => {
-                let share = u128::from(present) * u128::from(hundredths) / 10_000;
-                u64::try_from(share).unwrap_or(u64::MAX).max(least)
-            }
+            Self::Percent { hundredths } => (present.saturating_mul(u64::from(hundredths)) / 10_000).max(least),
         }
     }
 }

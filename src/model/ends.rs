@@ -1,6 +1,6 @@
 //! The ends of entries that a guard will not let take effect, and the entries that never take effect.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -31,12 +31,6 @@ pub fn kept_ends(
         if !group.members.iter().filter_map(DesiredMember::until).any(|end| is_soon(&end)) {
             continue;
         }
-        let mut entries: BTreeMap<(Timestamp, &PersonRef), &DesiredMember> = BTreeMap::new();
-        for entry in &group.members {
-            if let Some(end) = entry.until() {
-                entries.entry((end, &entry.person)).or_insert(entry);
-            }
-        }
         let stays = stays(group);
         let mut begins: Vec<Option<Timestamp>> = stays.iter().map(|(_, window)| window.from).collect();
         begins.sort_unstable();
@@ -53,7 +47,8 @@ pub fn kept_ends(
                 Some(reason) => (reason, "add somebody else before, or end it later"),
                 None => continue,
             };
-            if let Some(entry) = entries.get(&(*end, *person)) {
+            let mut entries = group.members.iter();
+            if let Some(entry) = entries.find(|entry| entry.until() == Some(*end) && entry.person == **person) {
                 let (group, end, through) = (name.as_str(), last_day(*end), through(entry));
                 let message = format!("{person} will stay in group {group:?}{through} after {end}: {reason}");
                 found.push((entry.origin.clone(), message, help.to_owned()));

@@ -139,8 +139,14 @@ impl Changes<'_> {
     ) {
         let (old, new) = (before.map(|setting| &setting.value), after.map(|setting| &setting.value));
         if old != new {
-            let origin = after.or(before).and_then(|setting| setting.origin.clone());
-            self.push(setting, old.map(T::to_string), new.map(T::to_string), loosens, origin);
+            self.list.push(BaseChange {
+                group: self.group.cloned(),
+                setting: setting.into(),
+                before: old.map(T::to_string),
+                after: new.map(T::to_string),
+                loosens,
+                origin: after.or(before).and_then(|setting| setting.origin.clone()),
+            });
         }
     }
 
@@ -157,24 +163,12 @@ impl Changes<'_> {
         after: &BTreeMap<T, Origin>,
         said_elsewhere: impl Fn(&T) -> bool,
     ) {
-        for (entry, origin) in before.iter().filter(|(entry, _)| !after.contains_key(entry)) {
-            let loosens = !said_elsewhere(entry);
-            self.push(setting, Some(entry.to_string()), None, loosens, Some(origin.clone()));
+        let entry = |(value, origin): (_, &Origin)| Setting { value, origin: Some(origin.clone()) };
+        for deleted in before.iter().filter(|(entry, _)| !after.contains_key(entry)).map(entry) {
+            self.compare(setting, Some(&deleted), None, !said_elsewhere(deleted.value));
         }
-        for (entry, origin) in after.iter().filter(|(entry, _)| !before.contains_key(entry)) {
-            self.push(setting, None, Some(entry.to_string()), false, Some(origin.clone()));
+        for new in after.iter().filter(|(entry, _)| !before.contains_key(entry)).map(entry) {
+            self.compare(setting, None, Some(&new), false);
         }
-    }
-
-    fn push(
-        &mut self,
-        setting: &str,
-        before: Option<String>,
-        after: Option<String>,
-        loosens: bool,
-        origin: Option<Origin>,
-    ) {
-        let group = self.group.cloned();
-        self.list.push(BaseChange { group, setting: setting.into(), before, after, loosens, origin });
     }
 }

@@ -19,8 +19,8 @@ use super::guards::{PlanGuards, Refusal};
 use super::later::Later;
 use super::side_doors::SideDoor;
 use crate::model::{
-    AccountId, DesiredMember, Email, GroupId, GroupName, GroupRef, Member, MemberId, Mode, Origin, PersonRef,
-    RosterUse, RunStatus,
+    AccountId, DesiredMember, Email, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode, Origin,
+    PersonRef, RosterUse, RunStatus,
 };
 
 /// The difference between the desired and the observed memberships, and the operations that resolve it.
@@ -260,6 +260,11 @@ impl Change {
     /// The line that names the member: the entry, or the ended entry. Nothing if the member is merely on no list.
     pub fn named_at(&self) -> Option<&Origin> {
         (self.action == Action::Add || self.expired.is_some()).then_some(&self.origin)
+    }
+
+    /// Whether the change is still to be made where these members are present.
+    pub fn is_open(&self, present: &Membership) -> bool {
+        present.contains_key(&self.member.id) == (self.action == Action::Remove)
     }
 
     /// Whether the member must leave this group first.

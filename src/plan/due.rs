@@ -53,10 +53,7 @@ pub(super) fn leave_out_refused(plan: &mut Plan) {
 
 /// Plans the removals again that were left out only because one run makes no more.
 pub(super) fn lift_cap(plan: &mut Plan) {
-    let all = std::mem::take(&mut plan.left_out);
-    let (capped, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|left_out| left_out.kind == LeftOutKind::Cap);
-    plan.left_out = left;
-    for LeftOut { group, change, .. } in capped {
+    for LeftOut { group, change, .. } in plan.left_out.extract_if(.., |left_out| left_out.kind == LeftOutKind::Cap) {
         if let Some(group) = plan.groups.iter_mut().find(|planned| planned.name == group) {
             group.barred.insert(change.member.id);
             group.changes.push(change);

@@ -212,7 +212,7 @@ impl Plan {
 
     /// Which other groups of the account refuse the plan, if the settings say so.
     pub fn refused_by(&self, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<String> {
-        self.guards.managed.as_ref().and_then(|managed| unmanaged_groups(managed, groups)).map(|it| it.reason())
+        unmanaged_groups(&self.guards, groups).map(|refusal| refusal.reason())
     }
 }
 
@@ -287,7 +287,7 @@ pub(super) fn account_refusals(plan: &Plan, groups: &BTreeMap<GroupId, GroupSumm
             "check that this is the group you mean, then correct the name in the file or rename the group in the account";
         Refusal::new(Guard::PinnedName, Some(&pin.value), &pin.origin, message, help)
     });
-    renamed.chain(plan.guards.managed.as_ref().and_then(|managed| unmanaged_groups(managed, groups))).collect()
+    renamed.chain(unmanaged_groups(&plan.guards, groups)).collect()
 }
 
 /// Refuses to remove the user of the token, found by user id or by any of their addresses. Records the user's members
@@ -442,9 +442,10 @@ pub(super) fn unknown_protected(
     (refusals, warnings)
 }
 
-fn unmanaged_groups(managed: &ManagedGroups, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<Refusal> {
+fn unmanaged_groups(guards: &PlanGuards, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<Refusal> {
     /// The maximum number of names in the message. The plan lists them all.
     const NAMED: usize = 5;
+    let managed = guards.managed.as_ref()?;
     let is_other =
         |(id, group): &(&GroupId, &GroupSummary)| !managed.ids.contains(id) && !managed.names.contains(&group.name);
     let mut others: Vec<(&GroupName, &GroupId)> =

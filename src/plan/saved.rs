@@ -89,33 +89,27 @@ impl Plan {
     }
 
     fn check(&self) -> Result<(), SavedPlanError> {
-        if self.by_id().len() != self.groups.len() {
-            return Err(SavedPlanError::Edited("it has a group twice"));
-        }
         let mut decided = self.groups.clone();
         operations::decide(&mut decided, self.due);
-        for (group, decided) in self.groups.iter().zip(&decided) {
-            if group.fingerprint != fingerprint(group.observed.keys()) {
-                return Err(SavedPlanError::Edited("a group's fingerprint does not match its members"));
-            }
-            let sound =
-                |change: &Change| group.observed.contains_key(&change.member.id) == (change.action == Action::Remove);
+        let changes_fit = |group: &GroupPlan| {
             let mut seen = BTreeSet::new();
-            let mut once = |change: &Change| seen.insert(change.member.id);
-            if !group.changes.iter().chain(&group.held).all(|change| sound(change) && once(change)) {
-                return Err(SavedPlanError::Edited("a group's changes do not match its members"));
-            }
-            if group.operations != decided.operations {
-                return Err(SavedPlanError::Edited("a group's operations do not match its changes"));
-            }
+            let mut changes = group.changes.iter().chain(&group.held);
+            changes.all(|change| change.is_open(&group.observed) && seen.insert(change.member.id))
+        };
+        let has_fingerprint = |group: &GroupPlan| group.fingerprint == fingerprint(group.observed.keys());
+        let has_operations = |(group, decided): (&GroupPlan, &GroupPlan)| group.operations == decided.operations;
+        let checks = [
+            (self.by_id().len() == self.groups.len(), "it has a group twice"),
+            (self.groups.iter().all(has_fingerprint), "a group's fingerprint does not match its members"),
+            (self.groups.iter().all(changes_fit), "a group's changes do not match its members"),
+            (self.groups.iter().zip(&decided).all(has_operations), "a group's operations do not match its changes"),
+            (self.digest == self.identity(), "its digest does not match its changes"),
+            (self.summary == self.counted(), "its figures do not match its changes"),
+        ];
+        match checks.into_iter().find(|(passes, _)| !passes) {
+            None => Ok(()),
+            Some((_, flaw)) => Err(SavedPlanError::Edited(flaw)),
         }
-        if self.digest != self.identity() {
-            return Err(SavedPlanError::Edited("its digest does not match its changes"));
-        }
-        if self.summary != self.counted() {
-            return Err(SavedPlanError::Edited("its figures do not match its changes"));
-        }
-        Ok(())
     }
 
     /// The part of the plan that is still to be applied, for the present members of its groups and the present groups of
@@ -128,11 +122,10 @@ impl Plan {
         let mut left = self.clone();
         for group in &mut left.groups {
             let Some(members) = present.get(&group.id) else { continue };
-            group.changes.retain(|change| members.contains_key(&change.member.id) == (change.action == Action::Remove));
+            group.changes.retain(|change| change.is_open(members));
             group.fingerprint = fingerprint(members.keys());
             group.observed = Arc::clone(members);
-            let is_made = |change: &Change| members.contains_key(&change.member.id) == (change.action == Action::Add);
-            left.left_out.retain(|left_out| left_out.group != group.name || !is_made(&left_out.change));
+            left.left_out.retain(|left_out| left_out.group != group.name || left_out.change.is_open(members));
         }
         operations::decide(&mut left.groups, left.due);
         let memberships = left.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();

@@ -31,10 +31,10 @@ pub enum Standing {
 impl Standing {
     /// The standing of a membership with these entries, and those of the entries that it follows from.
     pub fn of(present: bool, entries: &[&DesiredMember], time: Timestamp) -> (Self, Vec<Claim>) {
-        let claims = entries.iter().map(|entry| Claim::of(entry, time));
-        let (active, others): (Vec<Claim>, Vec<Claim>) = claims.partition(|claim| claim.holds);
-        let has_ended = |claim: &Claim| claim.window.until.is_some_and(|until| until <= time);
-        let ended: Vec<Claim> = others.into_iter().filter(has_ended).collect();
+        let claims = |is_meant: fn(&DesiredMember, Timestamp) -> bool| -> Vec<Claim> {
+            entries.iter().filter(|entry| is_meant(entry, time)).map(|entry| Claim::of(entry, time)).collect()
+        };
+        let (active, ended) = (claims(DesiredMember::belongs_at), claims(DesiredMember::has_ended));
         match (present, active.is_empty(), ended.is_empty()) {
             (true, false, _) => (Self::Declared, active),
             (false, false, _) => (Self::Missing, active),
@@ -65,10 +65,7 @@ impl Standing {
 
     /// The word for a difference. Drift calls a member whom no file declares unexpected.
     pub const fn drift(self) -> &'static str {
-        match self {
-            Self::Undeclared => "unexpected",
-            Self::Declared | Self::Expired | Self::Missing | Self::NotNow => self.name(),
-        }
+        if matches!(self, Self::Undeclared) { "unexpected" } else { self.name() }
     }
 }
 

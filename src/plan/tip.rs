@@ -147,12 +147,6 @@ impl Plan {
         self
     }
 
-    /// The same plan with the digest of the plan that was reviewed, from which the newest files have left out a part.
-    #[must_use]
-    pub fn reviewed_as(self, reviewed: &Self) -> Self {
-        Self { digest: reviewed.digest, ..self }
-    }
-
     /// Whether the newest files say otherwise, and leave nothing to make.
     pub fn is_superseded(&self) -> bool {
         self.summary.requests == 0 && self.left_out.iter().any(|it| it.kind == LeftOutKind::Tip)

@@ -1,7 +1,6 @@
 //! Plans the inverse of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -12,8 +11,7 @@ use super::inputs::{Inputs, Policy};
 use super::{exclusive, judge, side_doors};
 use crate::model::typos::written;
 use crate::model::{
-    About, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Observed, Origin,
-    PersonRef,
+    About, Desired, DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Mode, Observed, Origin, PersonRef,
 };
 
 /// Marks a change for which the journal does not prove that the run made it.
@@ -59,16 +57,22 @@ pub fn undo(
         let declared = names.get(id).copied();
         let shown = current.groups.get(id).map(|group| &group.name);
         let mut known_as = [Some(&reversal.name), declared, shown].into_iter().flatten();
+        let Some(first) = reversal.attempts.values().next() else { continue };
         if !policy.only.is_empty() && !known_as.any(|name| policy.only.contains(name)) {
             continue;
         }
-        match current.memberships.get(id) {
-            Some(observed) => {
-                let group = declared.and_then(|name| desired.groups.get(name));
-                let name = declared.or(shown).unwrap_or(&reversal.name);
-                Undoing { id: *id, name, reversal, group, observed, inputs: &inputs }.plan(&mut plan);
-            }
-            None => plan.blocked.extend(vanished(*id, reversal, current)),
+        if let Some(observed) = current.memberships.get(id) {
+            let group = declared.and_then(|name| desired.groups.get(name));
+            let name = declared.or(shown).unwrap_or(&reversal.name);
+            let origin = group.map_or(&first.origin, |group| &group.origin);
+            let planned = GroupPlan::new(*id, name, group, origin, &desired.settings, observed);
+            reverse(reversal, &Undoing { group, inputs: &inputs }, planned, &mut plan);
+        } else {
+            let reason = match current.unreadable.get(id) {
+                Some(cause) => BlockedReason::UnreadableGroup { cause: cause.clone() },
+                None => BlockedReason::UnknownPin { pin: *id, namesake: None },
+            };
+            plan.blocked.push(Blocked::new(&reversal.name, Mode::Exact, None, &first.origin, reason));
         }
     }
     plan.groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
@@ -78,16 +82,7 @@ pub fn undo(
     loop {
         plan.unread.clear();
         exclusive::check_presence(desired, current, &mut plan);
-        let lost = lost(reversals, current, &plan.groups);
-        let mut is_any_held = false;
-        for group in &mut plan.groups {
-            let held = group.held.len();
-            group.hold(|change| Some(lost.get(&change.member.id)?.1.clone()));
-            is_any_held |= group.held.len() > held;
-            let reason = |change: &Change| unrestored(change, lost.get(&change.member.id)?, &group.name, &plan.blocked);
-            plan.warnings.extend(group.held.iter().skip(held).filter_map(reason));
-        }
-        if !is_any_held {
+        if !hold_unrestored(reversals, current, &mut plan) {
             break;
         }
     }
@@ -98,108 +93,92 @@ pub fn undo(
     plan
 }
 
-/// Why a removal is held, if no blocked entry says it.
-fn unrestored(
-    change: &Change,
-    (from, origin): &(GroupName, Origin),
-    group: &GroupName,
-    blocked: &[Blocked],
-) -> Option<PlanWarning> {
-    if blocked.iter().any(|blocked| blocked.origin == *origin) {
-        return None;
+/// Holds the removals of members whom the plan does not restore to the groups from which the run removed them, and says
+/// why if no blocked entry does. Returns whether there was one.
+fn hold_unrestored(reversals: &BTreeMap<GroupId, Reversal>, current: &Observed, plan: &mut Plan) -> bool {
+    let lost = lost(reversals, current, &plan.groups);
+    let mut is_any_held = false;
+    for group in &mut plan.groups {
+        let held = group.held.len();
+        group.hold(|change| Some(lost.get(&change.member.id)?.1.clone()));
+        for change in group.held.iter().skip(held) {
+            is_any_held = true;
+            let Some((from, origin)) = lost.get(&change.member.id) else { continue };
+            if plan.blocked.iter().all(|blocked| blocked.origin != **origin) {
+                let (who, name, from) = (change.member.person(), group.name.as_str(), from.as_str());
+                let message = format!("{who} stays in {name:?}, because this plan does not restore them to {from:?}");
+                let help = "undo both groups in one plan, or make the change by hand";
+                plan.warnings.push(PlanWarning::new(message, help, Some((*origin).clone())));
+            }
+        }
     }
-    let (who, from) = (change.member.person(), from.as_str());
-    let message = format!("{who} stays in {:?}, because this plan does not restore them to {from:?}", group.as_str());
-    let help = "undo both groups in one plan, or make the change by hand";
-    Some(PlanWarning::new(message, help, Some(origin.clone())))
+    is_any_held
 }
 
 /// Everybody whom the run removed from a group, who is not there and whose addition is not planned, with that group and
 /// the line that announces the removal.
-fn lost(
-    reversals: &BTreeMap<GroupId, Reversal>,
+fn lost<'r>(
+    reversals: &'r BTreeMap<GroupId, Reversal>,
     current: &Observed,
     groups: &[GroupPlan],
-) -> BTreeMap<MemberId, (GroupName, Origin)> {
+) -> BTreeMap<MemberId, (&'r GroupName, &'r Origin)> {
     let mut lost = BTreeMap::new();
     for (id, reversal) in reversals {
         let planned = groups.iter().filter(|group| group.id == *id).flat_map(GroupPlan::additions);
         let mut back: BTreeSet<MemberId> = planned.map(|change| change.member.id).collect();
         back.extend(current.memberships.get(id).into_iter().flat_map(|members| members.keys()));
         for (member, attempt) in reversal.attempts.iter().filter(|(id, attempt)| !attempt.added && !back.contains(id)) {
-            lost.entry(*member).or_insert_with(|| (reversal.name.clone(), attempt.origin.clone()));
+            lost.entry(*member).or_insert((&reversal.name, &attempt.origin));
         }
     }
     lost
 }
 
-fn vanished(id: GroupId, reversal: &Reversal, current: &Observed) -> Option<Blocked> {
-    let origin = reversal.attempts.values().next()?.origin.clone();
-    let reason = match current.unreadable.get(&id) {
-        Some(cause) => BlockedReason::UnreadableGroup { cause: cause.clone() },
-        None => BlockedReason::UnknownPin { pin: id, namesake: None },
-    };
-    Some(Blocked::new(&reversal.name, Mode::Exact, None, &origin, reason))
+/// Plans the inverse of a run in a group.
+fn reverse(reversal: &Reversal, undoing: &Undoing<'_>, mut planned: GroupPlan, plan: &mut Plan) {
+    let mut removals = Vec::new();
+    for (member, attempt) in &reversal.attempts {
+        if planned.observed.contains_key(member) != attempt.added {
+            continue;
+        }
+        let action = if attempt.added { Action::Remove } else { Action::Add };
+        let reason = (!attempt.proven).then(|| UNPROVEN.into());
+        let subject = undoing.inputs.people.subject(*member);
+        let change = Change { reason, ..Change::new(action, subject, attempt.origin.clone()) };
+        if attempt.added {
+            removals.push(change);
+        } else if let Some((entry, until)) = undoing.ended(*member) {
+            let (person, name, origin) = (&entry.person, planned.name.as_str(), &entry.origin);
+            let message = format!("{person} is not restored to {name:?}: the access ended at {until} ({origin})");
+            let help = "to give the access again, change `until` and apply the files";
+            plan.warnings.push(PlanWarning::new(message, help, Some(origin.clone())));
+        } else if let Err(reason) = undoing.allows(*member) {
+            planned.blocked = 1;
+            let person = Some(change.member.person());
+            plan.blocked.push(Blocked::new(&planned.name, Mode::Exact, person, &attempt.origin, reason));
+        } else {
+            planned.changes.push(change);
+        }
+    }
+    if planned.mode == Mode::Additive {
+        // Only the members whom the run removed count.
+        planned.required = Some(planned.changes.iter().map(|change| change.member.id).collect());
+    }
+    let waiting = if planned.blocked > 0 { &mut planned.held } else { &mut planned.changes };
+    waiting.extend(removals);
+    plan.groups.push(GroupPlan { about: About::default(), ..planned });
 }
 
+/// What the files say of a group now.
 struct Undoing<'a> {
-    id: GroupId,
-    name: &'a GroupName,
-    reversal: &'a Reversal,
-    /// The group of the files, if one declares it now.
     group: Option<&'a DesiredGroup>,
-    observed: &'a Arc<Membership>,
     inputs: &'a Inputs<'a>,
 }
 
 impl Undoing<'_> {
-    fn plan(self, plan: &mut Plan) {
-        let (mut changes, mut removals, mut unresolved) = (Vec::new(), Vec::new(), false);
-        for (member, attempt) in &self.reversal.attempts {
-            if self.observed.contains_key(member) != attempt.added {
-                continue;
-            }
-            let action = if attempt.added { Action::Remove } else { Action::Add };
-            let reason = (!attempt.proven).then(|| UNPROVEN.into());
-            let subject = self.inputs.people.subject(*member);
-            let change = Change { reason, ..Change::new(action, subject, attempt.origin.clone()) };
-            if attempt.added {
-                removals.push(change);
-            } else if let Some((entry, until)) = self.ended(*member) {
-                let (person, name, origin) = (&entry.person, self.name.as_str(), &entry.origin);
-                let message = format!("{person} is not restored to {name:?}: the access ended at {until} ({origin})");
-                let help = "to give the access again, change `until` and apply the files";
-                plan.warnings.push(PlanWarning::new(message, help, Some(origin.clone())));
-            } else if let Err(reason) = self.allowed(*member) {
-                unresolved = true;
-                let person = Some(change.member.person());
-                plan.blocked.push(Blocked::new(self.name, Mode::Exact, person, &attempt.origin, reason));
-            } else {
-                changes.push(change);
-            }
-        }
-        let held = if unresolved { std::mem::take(&mut removals) } else { Vec::new() };
-        let is_additive = self.group.is_some_and(|group| group.mode == Mode::Additive);
-        // In an additive group, only the members whom the run removed count.
-        let required = changes.iter().map(|change: &Change| change.member.id).collect();
-        changes.extend(removals);
-        let first = self.reversal.attempts.values().next().map(|attempt| &attempt.origin);
-        let unknown = Origin { file: "".into(), line: 1, column: 1 };
-        let origin = self.group.map(|group| &group.origin).or(first).unwrap_or(&unknown);
-        let settings = &self.inputs.desired.settings;
-        plan.groups.push(GroupPlan {
-            changes,
-            held,
-            required: is_additive.then_some(required),
-            blocked: u64::from(unresolved),
-            about: About::default(),
-            ..GroupPlan::new(self.id, self.name, self.group, origin, settings, self.observed)
-        });
-    }
-
     /// Whether the member may be restored by the rules of the group. A membership without an entry has no end and no
     /// reason, and nothing would end it, so it is not restored where the group requires one of them.
-    fn allowed(&self, member: MemberId) -> Result<(), BlockedReason> {
+    fn allows(&self, member: MemberId) -> Result<(), BlockedReason> {
         let people = &self.inputs.people;
         people.resolve(&PersonRef::Id(member)).map_err(|reason| match reason {
             BlockedReason::UnknownPerson { .. } => BlockedReason::LeftAccount,

@@ -67,8 +67,9 @@ impl World {
         let (mut current, mut plan) = observe::read(client, &desired, &policy, self.now, &newcomers).await?;
         if let Some(tip) = terms.tip {
             let policy = Policy { tip: Some(Arc::new(self.commits[tip].desired())), ..policy.clone() };
-            let decided = observe::plan(client, &desired, &mut current, &policy, self.now).await?;
-            plan = decided.reviewed_as(&plan);
+            let reviewed = plan.digest;
+            plan = observe::plan(client, &desired, &mut current, &policy, self.now).await?;
+            plan.digest = reviewed;
         }
         plan = plan.with_base(&desired, &current, &policy);
         if located == self.located(terms.head) {

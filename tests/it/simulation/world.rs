@@ -341,7 +341,7 @@ impl World {
             }
         }
         let path = self.folder.path().join(format!("{}.jsonl", self.journals.len()));
-        let journal = Journal::create(&path, RunFacts::new(AccountId::SANDBOX, made.plan.digest)).unwrap();
+        let journal = Journal::create(&path, run_facts(made.plan.digest)).unwrap();
         self.journals.push(path.clone());
         let before = present.clone();
         let report = self.carry_out(client, &journal, &made.plan, present, made_plan, run).await;
@@ -466,4 +466,19 @@ impl World {
 
 fn read(path: &Path) -> Result<Record, Violation> {
     journal::parse(&std::fs::read(path).unwrap()).map_err(|error| format!("the journal cannot be read: {error}"))
+}
+
+fn run_facts(digest: Digest) -> RunFacts {
+    RunFacts {
+        format_version: journal::FORMAT_VERSION,
+        version: "0.0.0".into(),
+        account_id: AccountId::SANDBOX,
+        digest,
+        host: None,
+        user: None,
+        ci_run_url: None,
+        commit: None,
+        pull_request: None,
+        approvers: Vec::new(),
+    }
 }
