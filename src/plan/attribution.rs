@@ -79,8 +79,7 @@ pub struct Attribution {
 
 impl Plan {
     pub fn attributed(&self) -> u64 {
-        let changes = self.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held));
-        changes.filter(|change| change.by.is_some()).count() as u64
+        self.differences().filter(|(_, change)| change.by.is_some()).count() as u64
     }
 }
 
@@ -93,18 +92,12 @@ pub fn attribute(
     action: Action,
     added_at: Option<Timestamp>,
 ) -> Option<Attribution> {
-    let near = |change: &&RecordedChange| match (added_at, change.time) {
-        (Some(added), Some(time)) => added.duration_since(time).abs() <= CLOSE,
-        (Some(_), None) => false,
-        (None, _) => true,
-    };
+    let is_near = |time: Timestamp| added_at.is_none_or(|added| added.duration_since(time).abs() <= CLOSE);
+    let of_group = recorded.iter().filter(|change| change.group == group);
     let mut changes: Vec<&RecordedChange> =
-        recorded.iter().filter(|change| change.group == group).filter(near).collect();
+        of_group.filter(|change| change.time.map_or(added_at.is_none(), is_near)).collect();
     changes.sort_by_key(|change| change.time);
-    let wanted = match action {
-        Action::Remove => Meaning::Joined,
-        Action::Add => Meaning::Left,
-    };
+    let wanted = if action == Action::Remove { Meaning::Joined } else { Meaning::Left };
     let (mut last, mut known, mut unclear) = (None, None, None);
     // Whether other entries could have made the same change.
     let mut doubtful = false;
@@ -122,13 +115,11 @@ pub fn attribute(
         }
     }
     let change = known.or(unclear)?;
-    let certain = !doubtful
-        && change.time.is_some()
-        && match &change.effect {
-            RecordedEffect::Added(Some(_)) => added_at.is_some(),
-            RecordedEffect::Removed(_) => true,
-            RecordedEffect::Added(None) | RecordedEffect::Replaced(_) | RecordedEffect::Unknown => false,
-        };
+    let is_single = match &change.effect {
+        RecordedEffect::Added(Some(_)) => added_at.is_some(),
+        effect => matches!(effect, RecordedEffect::Removed(_)),
+    };
+    let certain = is_single && !doubtful && change.time.is_some();
     Some(Attribution { certain, time: change.time, by: change.by.clone() })
 }
 
@@ -143,12 +134,12 @@ enum Meaning {
 
 fn meaning(effect: &RecordedEffect, member: MemberId, wanted: Meaning) -> Meaning {
     match effect {
-        RecordedEffect::Added(Some(members)) if members.contains(&member) => Meaning::Joined,
-        RecordedEffect::Added(Some(_)) => Meaning::Nothing,
-        RecordedEffect::Replaced(Some(members)) if members.contains(&member) => Meaning::Joined,
+        RecordedEffect::Added(Some(members)) | RecordedEffect::Replaced(Some(members)) if members.contains(&member) => {
+            Meaning::Joined
+        }
         RecordedEffect::Replaced(Some(_)) => Meaning::Left,
         RecordedEffect::Removed(removed) if *removed == member => Meaning::Left,
-        RecordedEffect::Removed(_) => Meaning::Nothing,
+        RecordedEffect::Added(Some(_)) | RecordedEffect::Removed(_) => Meaning::Nothing,
         // An addition never removes anybody, whomever it names.
         RecordedEffect::Added(None) if wanted == Meaning::Left => Meaning::Nothing,
         RecordedEffect::Added(None) | RecordedEffect::Replaced(None) | RecordedEffect::Unknown => Meaning::Unclear,

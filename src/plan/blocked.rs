@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::contents::{Action, Plan, Since};
 use super::group::GroupPlan;
 use super::guards::Guard;
-use crate::model::typos::{local_part, written};
 use crate::model::{Email, GroupId, GroupName, Member, MemberId, Mode, Origin, PersonRef};
 
 /// A declared entry or group that cannot be applied.
@@ -49,10 +48,11 @@ impl Blocked {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum BlockedReason {
     /// No member of the account has this address or id.
+    #[error("not a member of the account; {}", unknown_person(.similar))]
     UnknownPerson {
         /// The most similar address of the account.
         nearest: Option<Email>,
@@ -61,34 +61,53 @@ pub enum BlockedReason {
         similar: Vec<Member>,
     },
     /// The person whom a run removed is no longer a member of the account.
+    #[error(
+        "no longer a member of the account; invite the person and declare them in the files, because an invitation gives \
+         a new id"
+    )]
     LeftAccount,
     /// No entry in force gives the person the access that a run ended, and the group has these rules for entries.
+    #[error(
+        "not restored, because the group has {}, and no entry in force names the person; revert the files first",
+        .rules.join(" and ")
+    )]
     NoEntry { rules: Vec<String> },
     /// The person declined the invitation to the account.
+    #[error("declined the invitation to the account; invite the person again")]
     RejectedInvitation,
     /// Several members of the account have this address.
+    #[error("several members of the account have this address; use one of their ids: {}", joined(.candidates))]
     AmbiguousPerson { candidates: Vec<MemberId> },
     /// No group of the account has this name.
+    #[error("the account has no group with this name; {}", unknown_group(.nearest.as_ref()))]
     UnknownGroup {
         /// The most similar name of the account.
         nearest: Option<GroupName>,
     },
     /// No group of the account has the pinned id.
+    #[error(
+        "the account has no group with the pinned id {pin}{}",
+        .namesake.map(|id| format!("; the group with this name has the id {id}")).unwrap_or_default()
+    )]
     UnknownPin {
         pin: GroupId,
         /// The group that has the declared name now.
         namesake: Option<GroupId>,
     },
     /// The pinned group has another name. Only plans of due changes go on without it.
+    #[error("the pinned group {pin} is called {:?} in the account; nobody is removed from it", .name.as_str())]
     RenamedPin { pin: GroupId, name: GroupName },
     /// Several groups of the account have this name.
+    #[error("several groups of the account have this name; pin one by id: {}", joined(.candidates))]
     AmbiguousGroup { candidates: Vec<GroupId> },
     /// The API refuses to list the group's members.
+    #[error("its members cannot be read: {cause}")]
     UnreadableGroup {
         /// In the API's words.
         cause: String,
     },
     /// The group gives other permissions than the files pin.
+    #[error("not added, because the group {}", changed_permissions(.lost, .gained))]
     Permissions {
         /// Pinned, but not given.
         lost: Vec<String>,
@@ -96,9 +115,11 @@ pub enum BlockedReason {
         gained: Vec<String>,
     },
     /// The address of the member with this id is at none of the allowed domains.
+    #[error("the address is at none of the `email_domains`: {}", .allowed.join(", "))]
     Domain { email: Email, allowed: Vec<String> },
     /// The person is declared in a group that excludes this one. One group names the person by id, the other by
     /// address.
+    #[error("{}", exclusive(.group, .origin, *.present))]
     Exclusive {
         /// The other group.
         group: GroupName,
@@ -108,6 +129,7 @@ pub enum BlockedReason {
         present: bool,
     },
     /// The person is in a group that excludes this one, and the plan does not remove the person there.
+    #[error("{}", exclusive_member(.group, .cause.as_deref()))]
     ExclusiveMember {
         /// The other group.
         group: GroupName,
@@ -116,6 +138,10 @@ pub enum BlockedReason {
         cause: Option<String>,
     },
     /// The person moves between groups that exclude each other, and no order of requests keeps this guard.
+    #[error(
+        "moves between groups that exclude each other, and {group} would break {guard} meanwhile; move {} in two changes",
+        listed(.people, "and")
+    )]
     ExclusiveOrder {
         guard: Guard,
         /// The group that would have too few members meanwhile.
@@ -125,77 +151,33 @@ pub enum BlockedReason {
     },
 }
 
-impl fmt::Display for Blocked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+fn unknown_person(similar: &[Member]) -> String {
+    match similar {
+        [] => "invite the person first".to_owned(),
+        similar => format!("did you mean {}?", listed(similar, "or")),
     }
 }
 
-/// What is said of a person who is already in two groups that exclude each other.
-const STAYS: &str = "which exclude each other; both memberships stay until one of the entries is removed";
+fn unknown_group(nearest: Option<&GroupName>) -> String {
+    match nearest {
+        Some(nearest) => format!("did you mean {:?}?", nearest.as_str()),
+        None => "create it first, or pin its id".to_owned(),
+    }
+}
 
-const LEFT_ACCOUNT: &str = "no longer a member of the account; invite the person and declare them in the files, because an \
-                            invitation gives a new id";
+fn exclusive(group: &GroupName, origin: &Origin, present: bool) -> String {
+    if present {
+        let stays = "both memberships stay until one of the entries is removed";
+        format!("already in both this group and {group} ({origin}), which exclude each other; {stays}")
+    } else {
+        format!("also in {group} ({origin}), and the groups exclude each other; remove one of the entries")
+    }
+}
 
-impl fmt::Display for BlockedReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownPerson { similar, .. } => match similar.as_slice() {
-                [] => write!(f, "not a member of the account; invite the person first"),
-                similar => write!(f, "not a member of the account; did you mean {}?", listed(similar, "or")),
-            },
-            Self::LeftAccount => f.write_str(LEFT_ACCOUNT),
-            Self::NoEntry { rules } => write!(
-                f,
-                "not restored, because the group has {}, and no entry in force names the person; revert the files first",
-                rules.join(" and ")
-            ),
-            Self::RejectedInvitation => write!(f, "declined the invitation to the account; invite the person again"),
-            Self::AmbiguousPerson { candidates: ids } => {
-                write!(f, "several members of the account have this address; use one of their ids: {}", joined(ids))
-            }
-            Self::UnknownGroup { nearest: None } => {
-                write!(f, "the account has no group with this name; create it first, or pin its id")
-            }
-            Self::UnknownGroup { nearest: Some(nearest) } => {
-                write!(f, "the account has no group with this name; did you mean {:?}?", nearest.as_str())
-            }
-            Self::UnknownPin { pin, namesake: None } => write!(f, "the account has no group with the pinned id {pin}"),
-            Self::UnknownPin { pin, namesake: Some(id) } => {
-                write!(f, "the account has no group with the pinned id {pin}; the group with this name has the id {id}")
-            }
-            Self::RenamedPin { pin, name } => {
-                let name = name.as_str();
-                write!(f, "the pinned group {pin} is called {name:?} in the account; nobody is removed from it")
-            }
-            Self::AmbiguousGroup { candidates } => {
-                write!(f, "several groups of the account have this name; pin one by id: {}", joined(candidates))
-            }
-            Self::UnreadableGroup { cause } => write!(f, "its members cannot be read: {cause}"),
-            Self::Permissions { lost, gained } => {
-                write!(f, "not added, because the group {}", changed_permissions(lost, gained))
-            }
-            Self::Domain { allowed, .. } => {
-                write!(f, "the address is at none of the `email_domains`: {}", allowed.join(", "))
-            }
-            Self::Exclusive { group, origin, present: true } => {
-                write!(f, "already in both this group and {group} ({origin}), {STAYS}")
-            }
-            Self::Exclusive { group, origin, present: false } => {
-                write!(f, "also in {group} ({origin}), and the groups exclude each other; remove one of the entries")
-            }
-            Self::ExclusiveMember { group, cause: None } => {
-                write!(f, "in {group}, and the groups exclude each other; this plan does not remove the person there")
-            }
-            Self::ExclusiveMember { group, cause: Some(cause) } => {
-                write!(f, "{} excludes this group, and its members cannot be read: {cause}", group.as_str())
-            }
-            Self::ExclusiveOrder { guard, group, people } => {
-                let people = listed(people, "and");
-                write!(f, "moves between groups that exclude each other, and {group} would break {guard} meanwhile; ")?;
-                write!(f, "move {people} in two changes")
-            }
-        }
+fn exclusive_member(group: &GroupName, cause: Option<&str>) -> String {
+    match cause {
+        None => format!("in {group}, and the groups exclude each other; this plan does not remove the person there"),
+        Some(cause) => format!("{group} excludes this group, and its members cannot be read: {cause}"),
     }
 }
 
@@ -225,60 +207,34 @@ fn joined(ids: &[impl fmt::Display]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// The addresses that may be the present ones of each unknown person.
+pub type PresentAddresses = BTreeMap<PersonRef, Vec<String>>;
+
 impl Plan {
-    /// For each person whom the account does not have: the undeclared members of the person's groups who may be the same
-    /// person. Their address has the same part before the `@`, or differs by no more than a typo.
+    /// For each person whom the account does not have: the similar members of the person's groups whom no entry names.
+    /// They may be the same person.
     pub fn present_addresses(&self) -> PresentAddresses {
-        let mut former = PresentAddresses::new();
-        let mut undeclared: BTreeMap<&GroupName, Undeclared<'_>> = BTreeMap::new();
-        // A plan can have as many unknown entries as members, so each group is walked once, not once for each entry.
+        // A plan can have as many unknown entries as members, so no entry walks through a group.
         let planned: BTreeMap<&GroupName, &GroupPlan> = self.groups.iter().map(|group| (&group.name, group)).collect();
+        let leaving = self.differences().filter(|(_, change)| change.action == Action::Remove);
+        let leaving: BTreeSet<(GroupId, MemberId)> =
+            leaving.map(|(group, change)| (group.id, change.member.id)).collect();
+        let mut present = PresentAddresses::new();
         for entry in &self.blocked {
             let (Some(person), BlockedReason::UnknownPerson { similar, .. }) = (&entry.entry, &entry.reason) else {
                 continue;
             };
-            let Some(group) = planned.get(&entry.group).copied() else { continue };
-            let members = undeclared.entry(&group.name).or_insert_with(|| Undeclared::of(group));
-            let same_local = local_part(written(person)).and_then(|local| members.by_local.get(&local.to_lowercase()));
-            let near = similar.iter().map(|member| member.id);
-            let ids: BTreeSet<MemberId> = same_local.into_iter().flatten().copied().chain(near).collect();
-            let found = former.entry(person.clone()).or_default();
-            for email in ids.iter().filter_map(|id| members.emails.get(id)).map(ToString::to_string) {
-                if !found.contains(&email) {
-                    found.push(email);
-                }
+            let Some(group) = planned.get(&entry.group) else { continue };
+            // An additive group does not remove undeclared members.
+            let is_undeclared = |id: &MemberId| {
+                leaving.contains(&(group.id, *id)) || group.required.as_ref().is_some_and(|it| !it.contains(id))
+            };
+            let found = present.entry(person.clone()).or_default();
+            for member in similar.iter().filter_map(|member| group.observed.get(&member.id)) {
+                let email = member.email.as_ref().filter(|_| is_undeclared(&member.id)).map(ToString::to_string);
+                found.extend(email.filter(|email| !found.contains(email)));
             }
         }
-        former
-    }
-}
-
-/// The addresses that may be the present ones of each unknown person.
-pub type PresentAddresses = BTreeMap<PersonRef, Vec<String>>;
-
-/// The members of a group whom no entry names.
-struct Undeclared<'p> {
-    emails: BTreeMap<MemberId, &'p Email>,
-    by_local: BTreeMap<String, Vec<MemberId>>,
-}
-
-impl<'p> Undeclared<'p> {
-    fn of(group: &'p GroupPlan) -> Self {
-        let leaving = group.changes.iter().chain(&group.held).filter(|change| change.action == Action::Remove);
-        let leaving: BTreeSet<MemberId> = leaving.map(|change| change.member.id).collect();
-        // An additive group does not remove undeclared members.
-        let is_undeclared = |id: &MemberId| {
-            leaving.contains(id) || group.required.as_ref().is_some_and(|required| !required.contains(id))
-        };
-        let members = group.observed.values().filter(|member| is_undeclared(&member.id));
-        let emails: BTreeMap<MemberId, &Email> =
-            members.filter_map(|member| Some((member.id, member.email.as_ref()?))).collect();
-        let mut by_local: BTreeMap<String, Vec<MemberId>> = BTreeMap::new();
-        for (id, email) in &emails {
-            if let Some(local) = local_part(email.folded()) {
-                by_local.entry(local.to_lowercase()).or_default().push(*id);
-            }
-        }
-        Self { emails, by_local }
+        present
     }
 }

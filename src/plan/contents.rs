@@ -345,6 +345,11 @@ impl Plan {
         !self.unmanaged_groups.is_empty() || self.warnings.iter().any(|warning| warning.difference.is_some())
     }
 
+    /// Every change of the plan, made or held, with its group.
+    pub fn differences(&self) -> impl Iterator<Item = (&GroupPlan, &Change)> {
+        self.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held).map(move |change| (group, change)))
+    }
+
     pub fn removals(&self) -> impl Iterator<Item = (&GroupPlan, &Change)> {
         self.groups.iter().flat_map(|group| group.removals().map(move |change| (group, change)))
     }

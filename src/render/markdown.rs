@@ -272,7 +272,7 @@ fn drift_sheet(plan: &Plan, view: View<'_>) -> Sheet {
 }
 
 fn drifted(plan: &Plan, kind: Standing, view: View<'_>) -> SheetBlock {
-    let of_kind = words::differences(plan).filter(|(_, change)| Standing::of_change(change) == kind);
+    let of_kind = plan.differences().filter(|(_, change)| Standing::of_change(change) == kind);
     let rows = of_kind.map(|(group, change)| {
         let (who, name) = (code(&name(&change.member)), code(group.name.as_str()));
         format!("{} {who} in {name}{}", kind.drift(), details(change, words::drift_end(change), view.repository))

@@ -247,7 +247,7 @@ fn held<'a>(held: impl Iterator<Item = (&'a GroupName, &'a Change)>, blocked: &[
 fn holding(blocked: &[Blocked], change: &Change) -> Option<String> {
     let by = change.held_by.as_ref()?;
     let blocked = blocked.iter().find(|blocked| blocked.origin == *by);
-    let why = blocked.map(|blocked| format!(": {blocked}")).unwrap_or_default();
+    let why = blocked.map(|blocked| format!(": {}", blocked.message)).unwrap_or_default();
     Some(format!("held by {by}{why}"))
 }
 
@@ -266,7 +266,7 @@ fn blocked(blocked: &[Blocked], former: &PresentAddresses) -> Vec<Row> {
         let entries = person.map_or_else(|| Some(vec![entry]), |person| of_person.remove(person))?;
         let (help, since) =
             (person.map(|person| remedies(person, former)), entries.iter().map(|entry| entry.since).min());
-        let text = format!("{entry}{}", others(entry, &entries));
+        let text = format!("{}{}", entry.message, others(entry, &entries));
         Some(Row { help, since: since.flatten(), ..Row::new(Some(&entry.origin), Some(&entry.group), text) })
     };
     blocked.iter().filter_map(row).collect()

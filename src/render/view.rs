@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::escape;
-use super::words::{differences, name};
+use super::words::name;
 use crate::model::Origin;
 use crate::plan::{Change, Digest, GroupPlan, Plan, Standing};
 
@@ -80,7 +80,7 @@ impl<'a> View<'a> {
     /// The `convoke grant` line for each unexpected member.
     pub(super) fn grants(&self, plan: &Plan) -> Vec<String> {
         let Some(Invocation { files, .. }) = self.invocation else { return Vec::new() };
-        let unexpected = differences(plan).filter(|(_, it)| Standing::of_change(it) == Standing::Undeclared);
+        let unexpected = plan.differences().filter(|(_, it)| Standing::of_change(it) == Standing::Undeclared);
         let line = |(group, change): (&GroupPlan, &Change)| {
             let (who, group) = (escape::shell_word(&name(&change.member)), escape::shell_word(group.name.as_str()));
             format!("convoke grant {who} {group}{files}")

@@ -160,8 +160,8 @@ pub const fn since(since: Since) -> &'static str {
 
 /// The labels of the differences, each for a separate section. Without a base there is one section without a label.
 pub fn labels(plan: &Plan) -> Vec<Option<Since>> {
-    let changes = plan.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held));
-    let mut labels = changes.map(|change| change.since).chain(plan.blocked.iter().map(|blocked| blocked.since));
+    let changes = plan.differences().map(|(_, change)| change.since);
+    let mut labels = changes.chain(plan.blocked.iter().map(|blocked| blocked.since));
     if labels.any(|label| label.is_some()) { vec![Some(Since::Change), Some(Since::Before)] } else { vec![None] }
 }
 
@@ -173,11 +173,6 @@ pub fn labeled(changes: &[Change], label: Option<Since>) -> impl Iterator<Item =
 /// Whether a group has a difference with this label.
 pub fn concerns(group: &GroupPlan, label: Option<Since>) -> bool {
     group.changes.iter().chain(&group.held).any(|change| change.since == label)
-}
-
-/// Every change of a plan, made or held, with its group.
-pub fn differences(plan: &Plan) -> impl Iterator<Item = (&GroupPlan, &Change)> {
-    plan.groups.iter().flat_map(|group| group.changes.iter().chain(&group.held).map(move |change| (group, change)))
 }
 
 /// The number of additions and removals. A person who differs in two groups counts twice.

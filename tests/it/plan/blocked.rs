@@ -2,7 +2,7 @@ use super::*;
 use convoke::plan::{BlockedReason, Change};
 
 fn reasons(plan: &Plan) -> Vec<String> {
-    plan.blocked.iter().map(|blocked| format!("{} {}: {blocked}", blocked.origin, blocked.group)).collect()
+    plan.blocked.iter().map(|blocked| format!("{} {}: {}", blocked.origin, blocked.group, blocked.message)).collect()
 }
 
 #[test]
