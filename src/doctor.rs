@@ -160,11 +160,9 @@ pub fn declared_groups(desired: &Desired, observed: &Observed, external: &BTreeS
         if !summary.name.as_str().is_empty() && summary.name != *name {
             renamed.push(format!("{name} is called {} in the account", summary.name));
         }
-        if let Some(pins) = &group.permissions {
-            let (lost, gained) = compare_permissions(&pins.value, summary);
-            if !(lost.is_empty() && gained.is_empty()) {
-                changed.push(format!("{name}: not given: [{}], not pinned: [{}]", lost.join(", "), gained.join(", ")));
-            }
+        let pins = group.permissions.as_ref();
+        if let Some((lost, gained)) = pins.and_then(|pins| compare_permissions(&pins.value, summary)) {
+            changed.push(format!("{name}: not given: [{}], not pinned: [{}]", lost.join(", "), gained.join(", ")));
         }
         if external.contains(id) && group.mode != Mode::Observe {
             managed.push(name.to_string());

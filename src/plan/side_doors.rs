@@ -36,10 +36,7 @@ pub(super) fn check_permissions(rules: &Desired, current: &Observed, plan: &mut 
     for group in &mut plan.groups {
         let pins = rules.groups.get(&group.name).and_then(|declared| declared.permissions.as_ref());
         let (Some(pins), Some(summary)) = (pins, current.groups.get(&group.id)) else { continue };
-        let (lost, gained) = compare_permissions(&pins.value, summary);
-        if lost.is_empty() && gained.is_empty() {
-            continue;
-        }
+        let Some((lost, gained)) = compare_permissions(&pins.value, summary) else { continue };
         let message = format!("{} {}", group.name, changed_permissions(&lost, &gained));
         let help = "find out who changed the group's policies, then correct them or `permissions`; \
                     `convoke export --permissions` writes the present ones";
@@ -70,17 +67,18 @@ pub(super) fn pins(desired: &Desired, plan: &Plan) -> BTreeMap<GroupId, Vec<Stri
 impl Plan {
     /// How a group's permissions differ from the pins that the plan was made with, in words.
     pub fn changed_permissions(&self, id: GroupId, group: &GroupSummary) -> Option<String> {
-        let (lost, gained) = compare_permissions(self.permissions.get(&id)?, group);
-        (!(lost.is_empty() && gained.is_empty())).then(|| changed_permissions(&lost, &gained))
+        let (lost, gained) = compare_permissions(self.permissions.get(&id)?, group)?;
+        Some(changed_permissions(&lost, &gained))
     }
 }
 
-/// The pins that nothing gives, and the grants that no pin names.
-pub fn compare_permissions(pins: &[String], group: &GroupSummary) -> (Vec<String>, Vec<String>) {
+/// The pins that nothing gives, and the grants that no pin names, if there are any.
+pub fn compare_permissions(pins: &[String], group: &GroupSummary) -> Option<(Vec<String>, Vec<String>)> {
     let grants = group.grants();
     let lost = pins.iter().filter(|pin| !grants.iter().any(|grant| grant.is(pin))).cloned();
     let gained = grants.iter().filter(|grant| !pins.iter().any(|pin| grant.is(pin))).map(|grant| grant.pin());
-    (lost.collect(), gained.collect())
+    let (lost, gained): (Vec<String>, Vec<String>) = (lost.collect(), gained.collect());
+    (!(lost.is_empty() && gained.is_empty())).then_some((lost, gained))
 }
 
 /// A member of the account who is worth a look, whatever the groups say.
@@ -116,27 +114,30 @@ impl fmt::Display for BesideStanding {
 
 /// Everybody with access beside the groups, by standing and person. The account's members must have been read.
 pub(super) fn beside_groups(desired: &Desired, observed: &Observed) -> Vec<BesideGroups> {
-    let declared = declared(desired, &People::of(observed));
-    let inherited = Inherited::of(observed);
+    let people = People::of(observed);
+    // Whom an entry of any group can mean, at whatever time.
+    let entries = desired.groups.values().flat_map(|group| &group.members);
+    let declared: BTreeSet<MemberId> = entries.flat_map(|entry| people.may_mean(&entry.person)).collect();
     let mut rows = Vec::new();
-    for (id, person) in observed.people.iter().filter(|(_, person)| !person.declined) {
-        let grants = inherited.own_grants(*id, person);
-        let is_invited = person.status == Some(Status::Pending);
-        let standings = [
-            (!grants.is_empty(), BesideStanding::Direct),
-            (!declared.contains(id), BesideStanding::InNoFile),
-            (is_invited, BesideStanding::Invited),
-        ];
-        for (_, standing) in standings.into_iter().filter(|(applies, _)| *applies) {
-            let shown = if standing == BesideStanding::Direct { grants.clone() } else { Vec::new() };
+    for (id, person, grants) in own_grants(observed).filter(|(_, person, _)| !person.declined) {
+        let mut add = |standing, grants| {
             rows.push(BesideGroups {
                 standing,
-                person: shown_name(*id, person),
-                member_id: *id,
+                person: shown_name(id, person),
+                member_id: id,
                 status: person.status,
                 two_factor: person.two_factor,
-                grants: shown,
+                grants,
             });
+        };
+        if !grants.is_empty() {
+            add(BesideStanding::Direct, grants);
+        }
+        if !declared.contains(&id) {
+            add(BesideStanding::InNoFile, Vec::new());
+        }
+        if person.status == Some(Status::Pending) {
+            add(BesideStanding::Invited, Vec::new());
         }
     }
     rows.sort_by(|a, b| (a.standing, &a.person, a.member_id).cmp(&(b.standing, &b.person, b.member_id)));
@@ -146,54 +147,41 @@ pub(super) fn beside_groups(desired: &Desired, observed: &Observed) -> Vec<Besid
 /// A warning for everybody who has roles or policies of their own, and whom `protected` does not name.
 pub fn direct_access(desired: &Desired, observed: &Observed) -> Vec<PlanWarning> {
     let protected: BTreeSet<&PersonRef> = desired.settings.protected.iter().map(|entry| &entry.person).collect();
-    let inherited = Inherited::of(observed);
-    let warning = |(id, person): (&MemberId, &Person)| {
-        let grants = inherited.own_grants(*id, person);
-        let mut names = person.emails.iter().cloned().map(PersonRef::Email).chain([PersonRef::Id(*id)]);
-        if grants.is_empty() || names.any(|name| protected.contains(&name)) {
-            return None;
+    let mut warnings = Vec::new();
+    for (id, person, grants) in own_grants(observed) {
+        let mut names = person.emails.iter().cloned().map(PersonRef::Email).chain([PersonRef::Id(id)]);
+        if !grants.is_empty() && !names.any(|name| protected.contains(&name)) {
+            let message = format!("{} has access beside the groups: {}", shown_name(id, person), grants.join(", "));
+            let help = "give the access through a group, or name the person in settings.protected";
+            let warning = PlanWarning::new(message, help, None);
+            warnings.push(PlanWarning { difference: Some(SideDoor::DirectAccess), ..warning });
         }
-        let message = format!("{} has access beside the groups: {}", shown_name(*id, person), grants.join(", "));
-        let help = "give the access through a group, or name the person in settings.protected";
-        Some(PlanWarning { difference: Some(SideDoor::DirectAccess), ..PlanWarning::new(message, help, None) })
-    };
-    observed.people.iter().filter_map(warning).collect()
+    }
+    warnings
 }
 
 fn shown_name(id: MemberId, person: &Person) -> Arc<str> {
-    person.emails.first().map_or_else(|| id.to_string(), |email| Email::as_str(email).to_owned()).into()
+    person.emails.first().map_or_else(|| id.as_str(), Email::as_str).into()
 }
 
-/// The policies that members may have from their groups. Whether the API lists those among a member's own policies is
-/// not documented, so equal ones do not count.
-struct Inherited<'a> {
-    observed: &'a Observed,
-    of_group: BTreeMap<GroupId, BTreeSet<&'a str>>,
-}
-
-impl<'a> Inherited<'a> {
-    fn of(observed: &'a Observed) -> Self {
-        let contents = |policies: &'a [AccessPolicy]| policies.iter().map(|policy| policy.content.as_str()).collect();
-        let of_group = observed.groups.iter().map(|(id, group)| (*id, contents(&group.policies)));
-        Self { observed, of_group: of_group.filter(|(_, contents): &(_, BTreeSet<_>)| !contents.is_empty()).collect() }
+/// The account's members with their own roles and policies. Whether the API lists the policies of groups among those of
+/// their members is not documented, so equal ones do not count.
+fn own_grants(observed: &Observed) -> impl Iterator<Item = (MemberId, &Person, Vec<String>)> {
+    let mut givers: BTreeMap<&str, Vec<&GroupId>> = BTreeMap::new();
+    for (id, group) in &observed.groups {
+        for policy in &group.policies {
+            givers.entry(&policy.content).or_default().push(id);
+        }
     }
-
-    fn own_grants(&self, id: MemberId, person: &Person) -> Vec<String> {
-        // The members of a group that was not read are not known, so its policies could be anybody's.
-        let gives =
-            |group: &GroupId| self.observed.memberships.get(group).is_none_or(|members| members.contains_key(&id));
-        let inherited = |policy: &AccessPolicy| {
-            let mut groups = self.of_group.iter();
-            groups.any(|(group, contents)| contents.contains(policy.content.as_str()) && gives(group))
+    observed.people.iter().map(move |(id, person)| {
+        let is_inherited = |policy: &AccessPolicy| {
+            let mut givers = givers.get(policy.content.as_str()).into_iter().flatten();
+            // The members of a group that was not read are not known, so its policies could be anybody's.
+            givers.any(|group| observed.memberships.get(group).is_none_or(|members| members.contains_key(id)))
         };
-        let own = person.policies.iter().filter(|policy| !inherited(policy));
+        let own = person.policies.iter().filter(|policy| !is_inherited(policy));
         let grants: BTreeSet<&Permission> = own.flat_map(|policy| &policy.grants).collect();
-        person.roles.iter().cloned().chain(grants.into_iter().map(ToString::to_string)).collect()
-    }
-}
-
-/// The members whom an entry of any group can mean, at whatever time.
-fn declared(desired: &Desired, people: &People<'_>) -> BTreeSet<MemberId> {
-    let entries = desired.groups.values().flat_map(|group| &group.members);
-    entries.flat_map(|entry| people.may_mean(&entry.person)).collect()
+        let grants = person.roles.iter().cloned().chain(grants.into_iter().map(ToString::to_string));
+        (*id, person, grants.collect())
+    })
 }
