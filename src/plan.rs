@@ -18,7 +18,6 @@ mod guards;
 mod inputs;
 mod later;
 mod narrow;
-mod operations;
 mod people;
 mod review;
 mod saved;
@@ -43,11 +42,10 @@ pub use change::TouchedGroup;
 pub use contents::{Action, Change, Expiring, LeftOut, LeftOutKind, Plan, PlanWarning, Since, Summary};
 pub use digest::{Digest, fingerprint};
 pub use exclusive::ExclusivePair;
-pub use group::GroupPlan;
+pub use group::{GroupPlan, Operation};
 pub use guards::{Figures, GroupGuards, Guard, ManagedGroups, PlanGuards, PlannedTokenUser, Refusal};
 pub use inputs::{Located, Policy, locate_groups, nearest_name};
 pub use later::{Later, LaterKind};
-pub use operations::Operation;
 pub use people::People;
 pub use review::{Beginnings, Review, ReviewFacts, ReviewGroup, ReviewMembership, ReviewSummary, review};
 pub use saved::{SavedPlanError, SealedPlan, Strays};
@@ -114,7 +112,7 @@ pub fn plan(desired: &Desired, current: &Observed, policy: &Policy, time: Timest
         plan.digest = plan.identity();
     }
     // Only the pins of groups that the change concerns are asked.
-    judge(&mut plan, &inputs, |name| inputs.only_asked().is_none_or(|asked| asked.concerns(name)));
+    judge(&mut plan, &inputs, |name| inputs.only_asked().is_none_or(|asked| change::concerns(asked, name)));
     plan
 }
 
@@ -219,7 +217,7 @@ impl Plan {
             // A held removal of expired access is the most important for a reader.
             group.held.sort_by_cached_key(|change| (change.expired.is_none(), by_email(change)));
         }
-        operations::decide(&mut self.groups, self.due);
+        group::decide(&mut self.groups, self.due);
         self.permissions = side_doors::pins(rules, self);
         self.digest = self.identity();
     }
@@ -228,41 +226,46 @@ impl Plan {
     /// only if the plan removes anybody; then even if a group shows their address, because another group may list them,
     /// or somebody who shares the address, by a former one.
     pub fn needs(&self, current: &Observed, accept_self: bool) -> Needs {
-        use BlockedReason as R;
         let mut needs = Needs { groups: self.unread.clone(), ..Needs::default() };
-        let unknown =
-            self.blocked.iter().filter(|blocked| matches!(blocked.reason, R::UnknownPerson { .. } | R::LeftAccount));
-        let wanted: Vec<&PersonRef> = unknown.filter_map(|blocked| blocked.entry.as_ref()).collect();
-        let mut guarded: Vec<&PersonRef> = Vec::new();
         // What is left out may be planned when more is known.
         let removes = self.removes_anybody() || self.left_out.iter().any(|it| it.change.action == Action::Remove);
-        if removes || self.groups.iter().any(|group| !group.held.is_empty()) {
-            guarded.extend(self.guards.protected.iter().map(|protected| &protected.person));
-        }
         let asks_user = removes && !accept_self;
         needs.token_user = asks_user && current.token_user == TokenUser::NotAsked;
-        let user = match &current.token_user {
-            TokenUser::Known(user) if asks_user => Some(user),
-            _ => None,
-        };
+        if current.knows_everybody {
+            return needs;
+        }
+        let mut wanted: Vec<&PersonRef> = Vec::new();
+        for blocked in &self.blocked {
+            match blocked.reason {
+                BlockedReason::UnknownPerson { .. } | BlockedReason::LeftAccount => wanted.extend(&blocked.entry),
+                // A group can show an address at another domain than the account does.
+                BlockedReason::Domain { .. } => needs.everybody = true,
+                _ => {}
+            }
+        }
+        let mut guarded: Vec<PersonRef> = Vec::new();
+        if removes || self.groups.iter().any(|group| !group.held.is_empty()) {
+            guarded.extend(self.guards.protected.iter().map(|protected| protected.person.clone()));
+        }
+        if let TokenUser::Known(user) = &current.token_user
+            && asks_user
+        {
+            let mut seen = current.people.values().filter_map(|person| person.user_id.as_ref());
+            needs.everybody |= user.email.is_none() && !seen.any(|id| *id == user.user_id);
+            guarded.extend(user.email.clone().map(PersonRef::Email));
+        }
         // Collecting all people takes much of the planning time, so do it only if a person is looked for.
-        // A group can show an address at another domain than the account does.
-        let is_foreign = self.blocked.iter().any(|blocked| matches!(blocked.reason, R::Domain { .. }));
-        if current.knows_everybody || !is_foreign && wanted.is_empty() && guarded.is_empty() && user.is_none() {
+        if wanted.is_empty() && guarded.is_empty() {
             return needs;
         }
         let people = People::of(current);
-        let by_email = user.and_then(|user| user.email.clone()).map(PersonRef::Email);
-        needs.everybody = is_foreign
-            || user.is_some_and(|user| user.email.is_none() && people.of_user(&user.user_id).next().is_none());
         let looked_up: BTreeSet<&str> = current.people.values().flat_map(|it| &it.emails).map(Email::folded).collect();
         let is_unknown = |person: &&PersonRef| !people.knows(person);
         let is_open = |person: &&PersonRef| match person {
             PersonRef::Email(email) => !looked_up.contains(email.folded()),
             PersonRef::Id(_) => is_unknown(person),
         };
-        let guarded = guarded.into_iter().chain(&by_email).filter(is_open);
-        for person in wanted.into_iter().filter(is_unknown).chain(guarded) {
+        for person in wanted.into_iter().filter(is_unknown).chain(guarded.iter().filter(is_open)) {
             match person {
                 PersonRef::Email(email) => drop(needs.people.insert(email.clone())),
                 PersonRef::Id(_) => needs.everybody = true,

@@ -23,7 +23,7 @@ pub fn tolerance(text: &str) -> usize {
 }
 
 /// The part of an address before the `@`, in composed form.
-pub fn local_part(text: &str) -> Option<Cow<'_, str>> {
+fn local_part(text: &str) -> Option<Cow<'_, str>> {
     text.split_once('@').map(|(local, _)| composed(local))
 }
 
@@ -38,6 +38,8 @@ pub fn written(person: &PersonRef) -> &str {
 /// Texts with associated values, sorted by the length of their comparable forms.
 pub struct Texts<'a, T> {
     by_length: BTreeMap<usize, Vec<Text<'a, T>>>,
+    /// By the part before the `@`: who changes to another domain keeps it, however different the rest is.
+    by_local_part: BTreeMap<Cow<'a, str>, Vec<(&'a str, T)>>,
     work_left: u64,
 }
 
@@ -52,12 +54,26 @@ struct Text<'a, T> {
 impl<'a, T: Copy> Texts<'a, T> {
     pub fn new(texts: impl IntoIterator<Item = (&'a str, T)>) -> Self {
         let mut by_length: BTreeMap<usize, Vec<Text<'a, T>>> = BTreeMap::new();
+        let mut by_local_part: BTreeMap<Cow<'a, str>, Vec<(&str, T)>> = BTreeMap::new();
         for (text, of) in texts {
+            if let Some(local) = local_part(text) {
+                by_local_part.entry(local).or_default().push((text, of));
+            }
             let form = comparable(text);
             let row = Text { characters: characters(&form), text, form, of };
             by_length.entry(row.form.chars().count()).or_default().push(row);
         }
-        Self { by_length, work_left: MOST_WORK }
+        Self { by_length, by_local_part, work_left: MOST_WORK }
+    }
+
+    /// The texts with the same part before the `@`.
+    pub fn moved(&self, text: &str) -> &[(&'a str, T)] {
+        local_part(text).and_then(|local| self.by_local_part.get(&*local)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The value of any of these texts that may mean the same person: one that is near, or else one that has moved.
+    pub fn any_alike(&self, text: &str, tolerance_of: impl Fn(&str) -> usize) -> Option<T> {
+        self.any_near(text, tolerance_of).or_else(|| self.moved(text).first().map(|(_, of)| *of))
     }
 
     /// The value of any of these texts that may be a typo of the given text, or the other way around. The tolerance is

@@ -70,10 +70,7 @@ pub(super) struct Entries<'a> {
 }
 
 /// What a change asks for, by group. A group that only the files before it declare is here too.
-#[derive(Debug, Default)]
-pub(super) struct Asked<'a> {
-    groups: BTreeMap<&'a GroupName, AskedGroup<'a>>,
-}
+pub(super) type Asked<'a> = BTreeMap<&'a GroupName, AskedGroup<'a>>;
 
 /// A group with memberships that the change touches.
 #[derive(Debug)]
@@ -84,31 +81,22 @@ pub(super) struct AskedGroup<'a> {
     pub named: BTreeMap<&'a str, Entries<'a>>,
 }
 
-impl<'a> Asked<'a> {
-    pub fn by(base: &'a Desired, head: &'a Desired) -> Self {
-        let mut groups = BTreeMap::new();
-        for GroupPair { name, base, head: new } in pairs(base, head) {
-            // Another group has the name of a dropped one now.
-            if new.is_some() || !head.groups.contains_key(name) {
-                let asked = AskedGroup::new(base.map(|(_, group)| group), new);
-                groups.extend(asked.filter(AskedGroup::touches_any).map(|asked| (name, asked)));
-            }
+pub(super) fn asked_by<'a>(base: &'a Desired, head: &'a Desired) -> Asked<'a> {
+    let mut asked = Asked::new();
+    for GroupPair { name, base, head: new } in pairs(base, head) {
+        // Another group has the name of a dropped one now.
+        if new.is_some() || !head.groups.contains_key(name) {
+            let group = AskedGroup::new(base.map(|(_, group)| group), new);
+            let touches_any = |group: &AskedGroup<'_>| group.touches_unnamed() || group.touched().next().is_some();
+            asked.extend(group.filter(touches_any).map(|group| (name, group)));
         }
-        Self { groups }
     }
+    asked
+}
 
-    pub fn group(&self, name: &GroupName) -> Option<&AskedGroup<'a>> {
-        self.groups.get(name)
-    }
-
-    /// Whether the change may ask somebody to join or leave the group.
-    pub fn concerns(&self, name: &GroupName) -> bool {
-        self.group(name).is_some_and(AskedGroup::is_written)
-    }
-
-    pub fn groups(&self) -> impl Iterator<Item = (&'a GroupName, &AskedGroup<'a>)> {
-        self.groups.iter().map(|(name, group)| (*name, group))
-    }
+/// Whether the change may ask somebody to join or leave the group.
+pub(super) fn concerns(asked: &Asked<'_>, name: &GroupName) -> bool {
+    asked.get(name).is_some_and(AskedGroup::is_written)
 }
 
 /// A group before the change and after it.
@@ -200,10 +188,6 @@ impl<'a> AskedGroup<'a> {
     pub fn touched(&self) -> impl Iterator<Item = (&'a str, &Entries<'a>)> {
         self.named.iter().filter(|(_, entries)| self.touches(entries)).map(|(name, entries)| (*name, entries))
     }
-
-    fn touches_any(&self) -> bool {
-        self.touches_unnamed() || self.touched().next().is_some()
-    }
 }
 
 /// What a change says of the memberships that it touches in a group. The digest of a plan with only this change covers
@@ -221,7 +205,7 @@ pub struct TouchedGroup {
 /// Labels every difference: exactly what the change asks for is this change.
 pub(super) fn label(plan: &mut Plan, asked: &Asked<'_>, people: &People<'_>) {
     for group in &mut plan.groups {
-        let asked = asked.group(&group.name);
+        let asked = asked.get(&group.name);
         let all = group.changes.iter_mut().chain(&mut group.held).chain(&mut group.left_alone);
         for change in all {
             let found = asked.map(|group| (group, group.entries(people.texts(change.member.id))));
@@ -239,7 +223,7 @@ pub(super) fn label(plan: &mut Plan, asked: &Asked<'_>, people: &People<'_>) {
             Some(person) => group.touches_name(person),
             None => group.base.is_none(),
         };
-        blocked.since = Some(since(asked.group(&blocked.group).is_some_and(touches)));
+        blocked.since = Some(since(asked.get(&blocked.group).is_some_and(touches)));
     }
 }
 

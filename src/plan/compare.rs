@@ -1,6 +1,5 @@
 //! Compares each planned group's list with its observed members.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,9 +9,8 @@ use super::blocked::{Blocked, BlockedReason};
 use super::contents::{Action, Change, Expiring, LeftOutKind, Plan};
 use super::group::GroupPlan;
 use super::inputs::{Inputs, Located};
-use super::people::Resembling;
 use super::tip;
-use crate::model::typos::{tolerance, written};
+use crate::model::typos::{Texts, tolerance, written};
 use crate::model::{DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Origin, PersonRef};
 
 /// Plans the differences of every group that the change under review, or a reading, concerns.
@@ -35,7 +33,6 @@ struct Comparison<'p, 'a> {
 
 /// A person who belongs to a group now.
 struct Belonging<'d> {
-    first: &'d DesiredMember,
     /// The entry that ends last: a person with several entries stays as long as one of them says so.
     lasting: &'d DesiredMember,
     /// When the earliest entry begins. A missing `from` is earlier than any time.
@@ -54,19 +51,14 @@ struct CurrentList<'d> {
 
 impl<'d> CurrentList<'d> {
     fn add(&mut self, id: MemberId, entry: &'d DesiredMember, present: Option<&Membership>) {
-        match self.members.entry(id) {
-            Entry::Vacant(new) => {
-                new.insert(Belonging { first: entry, lasting: entry, from: entry.from() });
-                self.missing.extend(present.is_none_or(|present| !present.contains_key(&id)).then_some(id));
-            }
-            Entry::Occupied(mut known) => {
-                let known = known.get_mut();
-                known.from = known.from.min(entry.from());
-                let end = |entry: &DesiredMember| entry.until().unwrap_or(Timestamp::MAX);
-                if end(known.lasting) < end(entry) {
-                    known.lasting = entry;
-                }
-            }
+        let known = self.members.entry(id).or_insert_with(|| {
+            self.missing.extend(present.is_none_or(|present| !present.contains_key(&id)).then_some(id));
+            Belonging { lasting: entry, from: entry.from() }
+        });
+        known.from = known.from.min(entry.from());
+        let end = |entry: &DesiredMember| entry.until().unwrap_or(Timestamp::MAX);
+        if end(known.lasting) < end(entry) {
+            known.lasting = entry;
         }
     }
 }
@@ -79,20 +71,24 @@ impl<'p> Comparison<'p, '_> {
         if located.is_err() && tip.is_some_and(|found| found.is_none()) {
             return;
         }
-        let found = self.find(name, group, located);
+        let found = self.find(located);
         let is_kept = |entry: &DesiredMember| tip::holds(tip, entry, time);
-        let mut listed = self.list(group, found.map(|(_, observed)| &**observed));
+        let mut listed = self.list(group, found.as_ref().ok().map(|(_, observed)| &***observed));
         listed.unresolved.retain(|(entry, _)| is_kept(entry));
         let soon = time.checked_add(inputs.policy.expiring_within).unwrap_or(Timestamp::MAX);
         self.plan.expiring.extend(expiring(name, &listed, soon));
-        let Some((id, observed)) = found else {
-            self.block(name, group.mode, listed.unresolved);
-            for entry in group.members.iter().filter(|entry| entry.belongs_at(time) && is_kept(entry)) {
-                if let Ok(id) = inputs.people.resolve(&entry.person) {
-                    self.declared_elsewhere.entry(id).or_insert_with(|| entry.origin.clone());
+        let (id, observed) = match found {
+            Ok(found) => found,
+            Err(reason) => {
+                self.plan.blocked.push(Blocked::new(name, group.mode, None, &group.origin, reason));
+                self.block(name, group.mode, listed.unresolved);
+                for entry in group.members.iter().filter(|entry| entry.belongs_at(time) && is_kept(entry)) {
+                    if let Ok(id) = inputs.people.resolve(&entry.person) {
+                        self.declared_elsewhere.entry(id).or_insert_with(|| entry.origin.clone());
+                    }
                 }
+                return;
             }
-            return;
         };
         let foreign = self.foreign(group, tip.flatten().map_or(group, |(_, found)| found), &listed);
         listed.missing.retain(|id| !foreign.contains_key(id));
@@ -148,31 +144,20 @@ impl<'p> Comparison<'p, '_> {
         listed
     }
 
-    /// The group in the account, with its members. If there is none, the group is blocked.
-    fn find(
-        &mut self,
-        name: &GroupName,
-        group: &DesiredGroup,
-        located: &Located,
-    ) -> Option<(GroupId, &'p Arc<Membership>)> {
-        let current = self.inputs.current;
-        let reason = match located {
-            Err(reason) => reason.clone(),
-            Ok(id) => match (current.memberships.get(id), current.unreadable.get(id)) {
-                (Some(observed), _) => return Some((*id, observed)),
-                (None, Some(cause)) => BlockedReason::UnreadableGroup { cause: cause.clone() },
-                (None, None) => BlockedReason::UnreadableGroup { cause: "its members were not read".into() },
-            },
-        };
-        self.plan.blocked.push(Blocked::new(name, group.mode, None, &group.origin, reason));
-        None
+    /// The group in the account, with its members; or why it is blocked.
+    fn find(&self, located: &Located) -> Result<(GroupId, &'p Arc<Membership>), BlockedReason> {
+        let (id, current) = (located.clone()?, self.inputs.current);
+        current.memberships.get(&id).map(|observed| (id, observed)).ok_or_else(|| {
+            let cause = current.unreadable.get(&id).map_or("its members were not read", String::as_str);
+            BlockedReason::UnreadableGroup { cause: cause.into() }
+        })
     }
 
     fn block(&mut self, name: &GroupName, mode: Mode, entries: Vec<(&DesiredMember, BlockedReason)>) {
-        let block = |(entry, reason): (&DesiredMember, BlockedReason)| {
-            Blocked::new(name, mode, Some(entry.person.clone()), &entry.origin, reason)
-        };
-        self.plan.blocked.extend(entries.into_iter().map(block));
+        for (entry, reason) in entries {
+            let person = Some(entry.person.clone());
+            self.plan.blocked.push(Blocked::new(name, mode, person, &entry.origin, reason));
+        }
     }
 
     /// The entries by id of members without an address at an allowed domain. They never join; who is present stays.
@@ -250,12 +235,12 @@ impl<'p> Comparison<'p, '_> {
         if lines.is_empty() && self.declared_elsewhere.is_empty() {
             return;
         }
-        let blocked = Resembling::new(lines);
+        let blocked = Texts::new(lines);
         let mut seen: BTreeMap<MemberId, Option<Origin>> = BTreeMap::new();
         for group in &mut self.plan.groups {
             group.hold(|change| {
                 let id = change.member.id;
-                let meant = || people.texts(id).find_map(|text| blocked.find(text, tolerance)).cloned();
+                let meant = || people.texts(id).find_map(|text| blocked.any_alike(text, tolerance)).cloned();
                 let meant = seen.entry(id).or_insert_with(meant).clone();
                 let declared = self.declared_elsewhere.get(&id).filter(|_| change.expired.is_none());
                 declared.cloned().or(meant)
@@ -264,11 +249,11 @@ impl<'p> Comparison<'p, '_> {
     }
 }
 
-/// The memberships that end soon, each with its first entry.
+/// The memberships that end soon, each with the entry that ends it.
 fn expiring(name: &GroupName, listed: &CurrentList<'_>, soon: Timestamp) -> impl Iterator<Item = Expiring> {
     listed.members.values().filter_map(move |of| {
         let until = of.lasting.until().filter(|until| *until <= soon)?;
-        let (person, origin) = (of.first.person.clone(), of.first.origin.clone());
+        let (person, origin) = (of.lasting.person.clone(), of.lasting.origin.clone());
         Some(Expiring { group: name.clone(), person, until, origin })
     })
 }
@@ -285,9 +270,11 @@ pub(super) fn leave_out_undated(inputs: &Inputs<'_>, plan: &mut Plan) {
     if plan.groups.iter().any(|group| !group.held.is_empty()) {
         return;
     }
+    let time = inputs.time;
+    let is_dated = |entry: &&DesiredMember| entry.has_ended(time) || (entry.from().is_some() && entry.belongs_at(time));
     let mut dated: BTreeSet<&Origin> = BTreeSet::new();
     for group in inputs.desired.groups.values() {
-        for entry in group.members.iter().filter(|entry| brought_by_clock(entry, inputs.time)) {
+        for entry in group.members.iter().filter(is_dated) {
             dated.extend([&group.origin, &entry.origin]);
         }
     }
@@ -299,9 +286,4 @@ pub(super) fn leave_out_undated(inputs: &Inputs<'_>, plan: &mut Plan) {
     };
     let undated: BTreeSet<GroupName> = plan.blocked.extract_if(.., is_undated).map(|blocked| blocked.group).collect();
     plan.groups.iter_mut().filter(|group| undated.contains(&group.name)).for_each(|group| group.left_out = true);
-}
-
-/// Whether the entry's `from` or `until` alone causes the change.
-fn brought_by_clock(entry: &DesiredMember, time: Timestamp) -> bool {
-    entry.has_ended(time) || (entry.from().is_some() && entry.belongs_at(time))
 }

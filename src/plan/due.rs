@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocked::{Blocked, BlockedReason};
 use super::contents::{Action, Change, LeftOut, LeftOutKind, Plan};
+use super::group;
 use super::group::GroupPlan;
 use super::guards::{self, Guard};
-use super::operations;
 use crate::model::{GroupId, GroupSummary, MemberId};
 
 /// Blocks each pinned group that has another name now, so that it is named even if nothing is due in it.
@@ -48,7 +48,7 @@ pub(super) fn leave_out_refused(plan: &mut Plan) {
     let waiting: BTreeSet<MemberId> = joining.map(|change| change.member.id).collect();
     plan.exchanges.retain(|member| waiting.contains(member));
     plan.left_out.sort_by_cached_key(|it| (it.kind, it.group.clone(), by_end(&it.change)));
-    operations::decide(&mut plan.groups, plan.due);
+    group::decide(&mut plan.groups, plan.due);
 }
 
 /// Plans the removals again that were left out only because one run makes no more.
@@ -59,7 +59,7 @@ pub(super) fn lift_cap(plan: &mut Plan) {
             group.changes.push(change);
         }
     }
-    operations::decide(&mut plan.groups, plan.due);
+    group::decide(&mut plan.groups, plan.due);
 }
 
 /// The order in which removals are made: the earliest end first, then by address.

@@ -1,6 +1,6 @@
-//! One group's part of a plan, and what the steps of planning do to it.
+//! One group's part of a plan, what the steps of planning do to it, and which requests make its changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -9,10 +9,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::contents::{Action, Change, LeftOut, LeftOutKind};
 use super::digest::{Digest, fingerprint};
 use super::guards::GroupGuards;
-use super::operations::Operation;
 use crate::model::{
     About, DesiredGroup, GroupId, GroupName, GroupRef, Member, MemberId, Membership, Mode, Origin, Settings,
 };
+
+/// If single changes would take more requests than this, all members are replaced at once.
+const MAX_SINGLE_REQUESTS: usize = 3;
 
 /// One group's part of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +59,27 @@ pub struct GroupPlan {
     #[serde(serialize_with = "write_members", deserialize_with = "read_members")]
     #[schemars(with = "Vec<Member>")]
     pub observed: Arc<Membership>,
+}
+
+/// One request of a plan. In JSON each one is `{"method": …, "members": […]}`, so that all have the same form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "method", content = "members", rename_all = "UPPERCASE")]
+pub enum Operation {
+    /// Adds these members (`account-user-group-member-create`).
+    Post(Vec<MemberId>),
+    /// Replaces the whole set (`account-user-group-member-update`).
+    Put(Vec<MemberId>),
+    /// Removes one member (`account-user-group-member-delete`).
+    Delete([MemberId; 1]),
+}
+
+impl Operation {
+    pub fn members(&self) -> &[MemberId] {
+        match self {
+            Self::Post(members) | Self::Put(members) => members,
+            Self::Delete(member) => member,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -215,4 +238,44 @@ fn write_members<S: Serializer>(members: &Membership, serializer: S) -> Result<S
 fn read_members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Membership>, D::Error> {
     let members = Vec::<Member>::deserialize(deserializer)?;
     Ok(Arc::new(members.into_iter().map(|member| (member.id, member)).collect()))
+}
+
+/// Decides the operations of every group. Additions come first over the whole plan: every POST is sent before the first
+/// PUT or DELETE, so that a member who moves between groups never loses access. A member who moves between groups that
+/// exclude each other is removed and added by requests of their own, between the other additions and the other removals.
+pub(super) fn decide(groups: &mut [GroupPlan], due: bool) {
+    let id = |change: &Change| change.member.id;
+    let leaving: BTreeSet<MemberId> = groups.iter().flat_map(GroupPlan::removals).map(id).collect();
+    let mut first: BTreeMap<GroupId, BTreeSet<MemberId>> = BTreeMap::new();
+    for change in groups.iter().flat_map(GroupPlan::additions) {
+        for group in &change.after {
+            first.entry(group.id).or_default().insert(change.member.id);
+        }
+    }
+    for group in groups {
+        let first = first.remove(&group.id).unwrap_or_default();
+        let waiting: Vec<MemberId> = group.additions().filter(|change| !change.after.is_empty()).map(id).collect();
+        let joining: Vec<MemberId> = group.additions().filter(|change| change.after.is_empty()).map(id).collect();
+        let last: Vec<MemberId> = group.removals().map(id).filter(|id| !first.contains(id)).collect();
+        // One POST adds any number.
+        let single_requests = last.len() + usize::from(!joining.is_empty());
+        // A replacement would do more than the due changes.
+        let replaces = group.mode == Mode::Exact && !due && single_requests > MAX_SINGLE_REQUESTS;
+        // The members who leave another group, or on whom the guards of an exchange may depend, are added before the
+        // replacement.
+        let all_early = !replaces || !first.is_empty() || !waiting.is_empty();
+        let early: BTreeSet<MemberId> = joining.into_iter().filter(|id| all_early || leaving.contains(id)).collect();
+        let mut operations: Vec<Operation> = Vec::new();
+        if !early.is_empty() {
+            operations.push(Operation::Post(early.into_iter().collect()));
+        }
+        operations.extend(first.into_iter().map(|id| Operation::Delete([id])));
+        operations.extend(waiting.into_iter().map(|id| Operation::Post(vec![id])));
+        if replaces {
+            operations.push(Operation::Put(group.target().into_iter().collect()));
+        } else {
+            operations.extend(last.into_iter().map(|id| Operation::Delete([id])));
+        }
+        group.operations = operations;
+    }
 }

@@ -294,7 +294,8 @@ pub(super) fn account_refusals(plan: &Plan, groups: &BTreeMap<GroupId, GroupSumm
 /// for a saved plan.
 pub(super) fn check_token_user(plan: &mut Plan, current: &Observed, people: &People<'_>) {
     let TokenUser::Known(user) = &current.token_user else { return };
-    let mut members: BTreeSet<MemberId> = people.of_user(&user.user_id).collect();
+    let of_user = current.people.iter().filter(|(_, person)| person.user_id.as_ref() == Some(&user.user_id));
+    let mut members: BTreeSet<MemberId> = of_user.map(|(id, _)| *id).collect();
     members.extend(user.email.iter().flat_map(|email| people.with_email(email)));
     if let Some(planned) = plan.guards.token_user.take_if(|planned| planned.user_id == user.user_id) {
         members.extend(planned.members);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::blocked::BlockedReason;
-use super::change::Asked;
+use super::change::{Asked, asked_by, concerns};
 use super::people::People;
 use crate::model::{
     AccountId, Desired, DesiredGroup, Email, GroupId, GroupName, GroupRef, Observed, PersonRef, Unmanaged, composed,
@@ -52,13 +52,13 @@ impl Policy {
 
     /// What the change under review asks for, if the plan has nothing else.
     fn asked<'a>(&'a self, desired: &'a Desired) -> Option<Asked<'a>> {
-        self.base.as_deref().filter(|_| self.only_changed).map(|base| Asked::by(base, desired))
+        self.base.as_deref().filter(|_| self.only_changed).map(|base| asked_by(base, desired))
     }
 
     /// The addresses that the change adds to groups that exist, and that are therefore probably in none of these groups.
     pub fn newcomers(&self, desired: &Desired, time: Timestamp) -> BTreeSet<Email> {
         let asked = self.asked(desired).unwrap_or_default();
-        let existing = asked.groups().filter(|(name, group)| self.names(name) && group.base.is_some());
+        let existing = asked.iter().filter(|(name, group)| self.names(name) && group.base.is_some());
         let added = existing.flat_map(|(_, group)| group.named.values().filter(|entries| entries.base.is_empty()));
         let entries = added.flat_map(|entries| &entries.head);
         let present = entries.filter(|entry| entry.until().is_none_or(|until| until > time));
@@ -72,7 +72,7 @@ impl Policy {
     /// The groups of the account that have to be read first.
     pub fn first_groups(&self, desired: &Desired, current: &Observed) -> BTreeSet<GroupId> {
         let asked = self.asked(desired);
-        let is_first = |name: &GroupName| self.names(name) && asked.as_ref().is_none_or(|asked| asked.concerns(name));
+        let is_first = |name: &GroupName| self.names(name) && asked.as_ref().is_none_or(|asked| concerns(asked, name));
         locate_groups(desired, current, is_first).into_values().filter_map(Result::ok).collect()
     }
 }
@@ -99,7 +99,7 @@ impl<'a> Inputs<'a> {
             time,
             people: People::of(current),
             located: locate_groups(desired, current, |name| policy.names(name)),
-            asked: policy.base.as_deref().map(|base| Asked::by(base, desired)),
+            asked: policy.base.as_deref().map(|base| asked_by(base, desired)),
         }
     }
 
@@ -133,39 +133,23 @@ pub fn locate_groups(
     current: &Observed,
     covers: impl Fn(&GroupName) -> bool,
 ) -> BTreeMap<GroupName, Located> {
-    let by_name = groups_by_name(current);
-    let planned = desired.groups.iter().filter(|(name, _)| covers(name));
-    planned.map(|(name, group)| (name.clone(), locate(name, group, current, &by_name))).collect()
-}
-
-fn groups_by_name(current: &Observed) -> BTreeMap<&GroupName, Vec<GroupId>> {
     let mut by_name: BTreeMap<&GroupName, Vec<GroupId>> = BTreeMap::new();
     // The API may show no name for a group. Only a pin can find it.
     for (id, group) in current.groups.iter().filter(|(_, group)| !group.name.as_str().is_empty()) {
         by_name.entry(&group.name).or_default().push(*id);
     }
-    by_name
-}
-
-fn locate(
-    name: &GroupName,
-    group: &DesiredGroup,
-    current: &Observed,
-    by_name: &BTreeMap<&GroupName, Vec<GroupId>>,
-) -> Located {
-    let namesakes = by_name.get(name).map_or(&[][..], Vec::as_slice);
-    if let Some(pin) = &group.pin {
-        return if current.groups.contains_key(&pin.value) {
-            Ok(pin.value)
-        } else {
-            Err(BlockedReason::UnknownPin { pin: pin.value, namesake: namesakes.first().copied() })
-        };
-    }
-    match namesakes {
-        [id] => Ok(*id),
-        [] => Err(BlockedReason::UnknownGroup { nearest: nearest_name(name, by_name.keys().copied()).cloned() }),
-        several => Err(BlockedReason::AmbiguousGroup { candidates: several.to_vec() }),
-    }
+    let locate = |name: &GroupName, pin: Option<GroupId>| match (pin, by_name.get(name).map_or(&[][..], Vec::as_slice))
+    {
+        (Some(pin), _) if current.groups.contains_key(&pin) => Ok(pin),
+        (Some(pin), namesakes) => Err(BlockedReason::UnknownPin { pin, namesake: namesakes.first().copied() }),
+        (None, [id]) => Ok(*id),
+        (None, []) => {
+            Err(BlockedReason::UnknownGroup { nearest: nearest_name(name, by_name.keys().copied()).cloned() })
+        }
+        (None, several) => Err(BlockedReason::AmbiguousGroup { candidates: several.to_vec() }),
+    };
+    let planned = desired.groups.iter().filter(|(name, _)| covers(name));
+    planned.map(|(name, group)| (name.clone(), locate(name, group.pinned()))).collect()
 }
 
 /// The name that an unknown name probably means, if one is similar enough.

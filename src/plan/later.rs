@@ -53,12 +53,12 @@ pub enum LaterKind {
 /// Adds what the change does later, with the people who join later and cannot be found now. They hold nothing.
 pub(super) fn look_ahead(inputs: &Inputs<'_>, asked: &Asked<'_>, plan: &mut Plan) {
     let (current, people) = (inputs.current, &inputs.people);
-    let is_dropped = |name: &GroupName| asked.group(name).is_some_and(|group| group.head.is_none());
+    let is_dropped = |name: &GroupName| asked.get(name).is_some_and(|group| group.head.is_none());
     let base = inputs.policy.base.as_deref();
     let dropped = base.map(|base| locate_groups(base, current, is_dropped)).unwrap_or_default();
     // A group that is declared under another name now is not dropped.
     let managed: BTreeSet<&GroupId> = inputs.located.values().filter_map(|found| found.as_ref().ok()).collect();
-    for (name, group) in asked.groups().filter(|(name, _)| inputs.policy.names(name)) {
+    for (name, group) in asked.iter().filter(|(name, _)| inputs.policy.names(name)) {
         let dropped = || dropped.get(name)?.as_ref().ok().filter(|id| !managed.contains(id)).copied();
         let id = inputs.id(name).or_else(dropped);
         let present = id.and_then(|id| current.memberships.get(&id));
@@ -94,53 +94,51 @@ fn later(
     is_there: bool,
     time: Timestamp,
 ) -> Vec<Later> {
-    let (before, after) = (times_in(asked.base, &entries.base), times_in(asked.head, &entries.head));
-    let now = |windows: &[Window]| windows.iter().find(|window| window.contains(time)).copied();
-    let begins = |window: &&Window| window.from.is_some_and(|from| from > time);
-    let row = |what, from, to, by: &DesiredMember| Later {
+    let row = |what, from, until: Option<Timestamp>, by: &DesiredMember| Later {
         group: group.clone(),
         person: by.person.clone(),
         what,
         from,
-        to,
+        to: until.map(last_day),
         origin: by.origin.clone(),
         via: by.via.clone(),
         mode: None,
     };
-    let window = |what, window: Window, by: &DesiredMember| {
-        row(what, window.from.map(first_day), window.until.map(last_day), by)
-    };
-    let end = |old: Window, new: Window| {
-        let what = match (old.until, new.until) {
-            (old, new) if old == new => return None,
-            (None, _) => LaterKind::EndAdded,
-            (_, None) => LaterKind::EndRemoved,
-            _ => LaterKind::EndMoved,
+    let lasts = |window: &Window| window.until.is_none_or(|until| until > time);
+    let before: Vec<Window> = times_in(asked.base, &entries.base).into_iter().filter(lasts).collect();
+    let after: Vec<Window> = times_in(asked.head, &entries.head).into_iter().filter(lasts).collect();
+    let begins_later = |window: &Window| window.from > Some(time);
+    // Whenever two memberships of now began, they are the same one.
+    let start = |window: &Window| window.from.max(Some(time));
+    let mut rows = Vec::new();
+    for new in &after {
+        let (what, from) = match before.iter().find(|old| start(old) == start(new)) {
+            Some(old) if old.until == new.until => continue,
+            Some(Window { until: None, .. }) => (LaterKind::EndAdded, None),
+            Some(old) if new.until.is_none() => (LaterKind::EndRemoved, old.until.map(last_day)),
+            Some(old) => (LaterKind::EndMoved, old.until.map(last_day)),
+            None if begins_later(new) => (LaterKind::JoinsLater, new.from.map(first_day)),
+            None => continue,
         };
-        let by = first_or(&entries.head, |entry| entry.until() == new.until)?;
-        Some(row(what, old.until.map(last_day), new.until.map(last_day), by))
-    };
-    let (was_in, is_in) = (now(&before), now(&after));
-    let mut rows: Vec<Later> = was_in.zip(is_in).and_then(|(old, new)| end(old, new)).into_iter().collect();
-    for new in after.iter().filter(begins) {
-        rows.extend(match before.iter().find(|old| old.from == new.from) {
-            Some(old) => end(*old, *new),
-            None => first_or(&entries.head, |entry| entry.from() == new.from)
-                .map(|by| window(LaterKind::JoinsLater, *new, by)),
+        let by = first_or(&entries.head, |entry| match what {
+            LaterKind::JoinsLater => entry.from() == new.from,
+            _ => entry.until() == new.until,
         });
+        rows.extend(by.map(|by| row(what, from, new.until, by)));
     }
-    if is_in.is_some() || after.iter().any(|window| begins(&window)) {
+    if !after.is_empty() {
         return rows;
     }
-    for old in before.iter().filter(begins) {
+    for old in before.iter().filter(|old| begins_later(old)) {
         let by = first_or(&entries.base, |entry| entry.from() == old.from);
-        rows.extend(by.map(|by| window(LaterKind::JoinRemoved, *old, by)));
+        rows.extend(by.map(|by| row(LaterKind::JoinRemoved, old.from.map(first_day), old.until, by)));
     }
     // An entry that is over does something if it ends the access of somebody who is there.
-    if was_in.is_none() && !is_there {
-        let is_new = |entry: &&&DesiredMember| !entries.base.iter().any(|old| old.window() == entry.window());
-        let over = entries.head.iter().filter(|entry| entry.has_ended(time)).filter(is_new);
-        rows.extend(over.map(|entry| window(LaterKind::AlreadyOver, entry.window(), entry)));
+    if !is_there && before.iter().all(begins_later) {
+        let is_new = |entry: &DesiredMember| !entries.base.iter().any(|old| old.window() == entry.window());
+        for entry in entries.head.iter().filter(|entry| entry.has_ended(time) && is_new(entry)) {
+            rows.push(row(LaterKind::AlreadyOver, entry.from().map(first_day), entry.until(), entry));
+        }
     }
     rows
 }

@@ -1,16 +1,16 @@
 //! `--only-changed`: a plan of what the change under review asks for, and of nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::repeat;
 
 use super::blocked::{Blocked, BlockedReason};
-use super::change::{Asked, AskedGroup, Says, TouchedGroup, times_in};
-use super::contents::{Action, Change, LeftOutKind, Plan};
+use super::change::{Asked, AskedGroup, Says, TouchedGroup, concerns, times_in};
+use super::contents::{Change, LeftOutKind, Plan};
 use super::group::GroupPlan;
 use super::inputs::{Inputs, Located};
-use super::people::Resembling;
 use super::standing::Standing;
 use super::tip;
-use crate::model::typos::{tolerance, written};
+use crate::model::typos::{Texts, tolerance, written};
 use crate::model::{DesiredMember, GroupId, GroupName, MemberId, Mode, Origin};
 
 impl Inputs<'_> {
@@ -21,19 +21,19 @@ impl Inputs<'_> {
         let is_read =
             |id: &GroupId| self.current.memberships.contains_key(id) || self.current.unreadable.contains_key(id);
         // A group that is only observed now is read to see whom the change lets go.
-        let is_let_go = asked.group(name).is_some_and(|group| !group.is_written());
-        asked.concerns(name) || (!is_let_go && found.as_ref().is_ok_and(is_read)) || found.is_err()
+        let is_let_go = asked.get(name).is_some_and(|group| !group.is_written());
+        concerns(asked, name) || (!is_let_go && found.as_ref().is_ok_and(is_read)) || found.is_err()
     }
 }
 
 /// Keeps what the change asks for. The other differences of its groups are left alone.
 pub(super) fn narrow(inputs: &Inputs<'_>, asked: &Asked<'_>, plan: &mut Plan) {
     for group in &mut plan.groups {
-        if let Some(asked) = asked.group(&group.name) {
+        if let Some(asked) = asked.get(&group.name) {
             split(group, asked, inputs);
         }
     }
-    plan.groups.retain(|group| asked.concerns(&group.name));
+    plan.groups.retain(|group| concerns(asked, &group.name));
     drop_unrelated_blocks(inputs, asked, plan);
     keep_access(inputs, plan);
 }
@@ -66,7 +66,7 @@ fn drop_unrelated_blocks(inputs: &Inputs<'_>, asked: &Asked<'_>, plan: &mut Plan
         ends && !inputs.current.knows_everybody && matches!(blocked.reason, BlockedReason::UnknownPerson { .. })
     };
     plan.blocked.retain(|blocked| {
-        let asked = asked.group(&blocked.group);
+        let asked = asked.get(&blocked.group);
         match &blocked.entry {
             _ if is_open(blocked) => true,
             None => {
@@ -85,17 +85,15 @@ fn drop_unrelated_blocks(inputs: &Inputs<'_>, asked: &Asked<'_>, plan: &mut Plan
 /// A removal waits while the files have the person in another group, no reading shows them there, and this run does not
 /// add them. Access that has ended waits for nothing.
 fn keep_access(inputs: &Inputs<'_>, plan: &mut Plan) {
-    let changes = plan.groups.iter().flat_map(|group| &group.changes);
-    let leaving: Vec<&Change> = changes.filter(|change| change.action == Action::Remove).collect();
-    if leaving.is_empty() {
+    if !plan.removes_anybody() {
         return;
     }
-    let texts = leaving.iter().flat_map(|it| inputs.people.texts(it.member.id).map(move |text| (text, *it)));
-    let texts: Vec<(&str, &Change)> = texts.collect();
-    let undeclared = texts.iter().filter(|(_, change)| Standing::of_change(change) == Standing::Undeclared);
-    let names: BTreeMap<&str, MemberId> = undeclared.map(|(text, change)| (*text, change.member.id)).collect();
+    let is_undeclared = |change: &Change| Standing::of_change(change) == Standing::Undeclared;
+    let texts = |change: &Change| inputs.people.texts(change.member.id).zip(repeat(change.member.id));
+    let undeclared = plan.removals().filter(|(_, change)| is_undeclared(change));
+    let names: BTreeMap<&str, MemberId> = undeclared.flat_map(|(_, change)| texts(change)).collect();
     // An entry elsewhere that may mean somebody holds the removal, also of access that has ended.
-    let leaving = Resembling::new(texts.iter().map(|(text, _)| (*text, ())));
+    let leaving = Texts::new(plan.removals().flat_map(|(_, change)| texts(change)));
     let joins: BTreeSet<(&GroupName, MemberId)> =
         plan.groups.iter().flat_map(|group| group.additions().map(move |it| (&group.name, it.member.id))).collect();
     let mut unread = BTreeSet::new();
@@ -110,7 +108,8 @@ fn keep_access(inputs: &Inputs<'_>, plan: &mut Plan) {
         let is_kept = |entry: &&DesiredMember| entry.belongs_at(inputs.time) && tip::holds(newest, entry, inputs.time);
         for entry in group.members.iter().filter(is_kept) {
             let text = written(&entry.person);
-            let may_leave = || !inputs.people.knows(&entry.person) && leaving.find(text, |_| tolerance(text)).is_some();
+            let may_leave =
+                || !inputs.people.knows(&entry.person) && leaving.any_alike(text, |_| tolerance(text)).is_some();
             match names.get(text) {
                 Some(member) if joins.contains(&(name, *member)) => {}
                 Some(member) if members.is_some_and(|members| members.contains_key(member)) => {}
@@ -124,8 +123,7 @@ fn keep_access(inputs: &Inputs<'_>, plan: &mut Plan) {
     }
     for group in &mut plan.groups {
         let mut left = group.leave_out_for(LeftOutKind::Waits, |change| {
-            let (name, origin) =
-                waiting.get(&change.member.id).filter(|_| Standing::of_change(change) == Standing::Undeclared)?;
+            let (name, origin) = waiting.get(&change.member.id).filter(|_| is_undeclared(change))?;
             Some((format!("declared in {} at {origin}, and not there yet", name.as_str()), None))
         });
         left.sort_by_key(|left| left.change.member.id);
@@ -137,18 +135,18 @@ fn keep_access(inputs: &Inputs<'_>, plan: &mut Plan) {
 /// What the change says of the memberships that it touches.
 pub(super) fn touched(inputs: &Inputs<'_>, asked: &Asked<'_>, groups: &[GroupPlan]) -> Vec<TouchedGroup> {
     let planned: BTreeMap<&GroupName, &GroupPlan> = groups.iter().map(|group| (&group.name, group)).collect();
-    let touched = asked.groups().filter(|(name, _)| inputs.located.contains_key(*name)).map(|(name, asked)| {
+    let touched = asked.iter().filter(|(name, _)| inputs.located.contains_key(**name)).map(|(name, asked)| {
         let times = asked.touched().map(|(text, entries)| (text.to_owned(), times_in(asked.head, &entries.head)));
         let mut memberships: BTreeMap<String, _> = times.collect();
         // Of a group that becomes exact, the members whom nobody declared leave.
-        let strangers = planned.get(name).filter(|it| asked.touches_unnamed() && it.mode == Mode::Exact);
+        let strangers = planned.get(*name).filter(|it| asked.touches_unnamed() && it.mode == Mode::Exact);
         for member in strangers.iter().flat_map(|group| group.observed.keys()) {
             let entries = asked.entries(inputs.people.texts(*member));
             if entries.base.is_empty() && entries.head.is_empty() {
                 memberships.insert(member.to_string(), Vec::new());
             }
         }
-        TouchedGroup { id: inputs.id(name), name: name.clone(), memberships }
+        TouchedGroup { id: inputs.id(name), name: GroupName::clone(name), memberships }
     });
     touched.collect()
 }

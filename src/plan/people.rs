@@ -1,12 +1,11 @@
 //! Finds the members that an email address or an id means, in what was read of the account.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::blocked::{Blocked, BlockedReason};
 use super::contents::Change;
-use crate::model::typos::{self, Texts, local_part};
-use crate::model::{DesiredMember, Email, Member, MemberId, Membership, Observed, PersonRef, Status, UserId};
+use crate::model::typos::{Texts, tolerance, written};
+use crate::model::{DesiredMember, Email, Member, MemberId, Membership, Observed, PersonRef, Status};
 
 type Hashed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -21,8 +20,6 @@ pub struct People<'a> {
     /// All members of each address that several members have, by the address in lower case.
     shared: BTreeMap<&'a str, BTreeSet<MemberId>>,
     rejected: BTreeSet<MemberId>,
-    /// The members of each user, from the account members that were read.
-    users: BTreeMap<&'a UserId, Vec<MemberId>>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,9 +41,6 @@ impl<'a> People<'a> {
             // A group member has not declined, even if the account's list says so.
             if person.declined && !people.everybody.contains_key(id) {
                 people.rejected.insert(*id);
-            }
-            if let Some(user) = &person.user_id {
-                people.users.entry(user).or_default().push(*id);
             }
             people.record(id, None, person.status);
             person.emails.iter().for_each(|email| people.record(id, Some(email), person.status));
@@ -106,10 +100,6 @@ impl<'a> People<'a> {
     pub fn texts(&self, id: MemberId) -> impl Iterator<Item = &'a str> {
         let id_text = self.everybody.get(&id).map(|known| known.id.as_str());
         id_text.into_iter().chain(self.emails(id).map(Email::folded))
-    }
-
-    pub fn of_user(&self, user: &UserId) -> impl Iterator<Item = MemberId> {
-        self.users.get(user).into_iter().flatten().copied()
     }
 
     /// Every member whom an entry could mean: several may share an address.
@@ -192,31 +182,6 @@ impl<'a> People<'a> {
     }
 }
 
-/// Texts that name people, to find one that may mean the same person as another text.
-pub(super) struct Resembling<'t, T> {
-    texts: Texts<'t, T>,
-    locals: BTreeMap<Cow<'t, str>, T>,
-}
-
-impl<'t, T: Copy> Resembling<'t, T> {
-    pub fn new(texts: impl IntoIterator<Item = (&'t str, T)>) -> Self {
-        let mut locals = BTreeMap::new();
-        let texts = texts.into_iter().inspect(|(text, of)| {
-            if let Some(local) = local_part(text) {
-                locals.entry(local).or_insert(*of);
-            }
-        });
-        Self { texts: Texts::new(texts), locals }
-    }
-
-    /// A text that differs by no more than a typo, or has the same part before the `@`: who changes to another domain
-    /// keeps that part, however different the rest of the address is.
-    pub fn find(&self, text: &str, tolerance_of: impl Fn(&str) -> usize) -> Option<T> {
-        let moved = || local_part(text).and_then(|local| self.locals.get(&*local).copied());
-        self.texts.any_near(text, tolerance_of).or_else(moved)
-    }
-}
-
 /// The maximum number of suggestions for an unknown entry.
 const MOST_SHOWN: usize = 5;
 
@@ -229,22 +194,16 @@ pub(super) fn suggest(blocked: &mut [Blocked], people: &People<'_>) {
         return;
     }
     let (mut addresses, mut ids) = (Texts::new(people.addresses()), Texts::new(people.ids()));
-    let mut locals: BTreeMap<Cow<'_, str>, Vec<(&str, MemberId)>> = BTreeMap::new();
-    for (address, id) in people.addresses() {
-        if let Some(local) = local_part(address) {
-            locals.entry(local).or_default().push((address, id));
-        }
-    }
     for blocked in blocked.iter_mut().filter(|blocked| is_unknown(blocked)) {
         let Some(person) = blocked.entry.clone() else { continue };
-        let text = typos::written(&person);
+        let text = written(&person);
         let texts = if let PersonRef::Email(_) = person { &mut addresses } else { &mut ids };
-        let near = texts.nearest(text, typos::tolerance(text));
+        let near = texts.nearest(text, tolerance(text));
         let least = near.first().map(|(distance, ..)| *distance);
         let nearest = near.into_iter().filter(|(distance, ..)| Some(*distance) == least);
         let mut found: Vec<(&str, MemberId)> = nearest.map(|(_, text, id)| (text, id)).collect();
         if found.is_empty() {
-            found.extend(local_part(text).and_then(|local| locals.get(&*local)).into_iter().flatten());
+            found.extend(texts.moved(text));
         }
         let named = |(text, id): (&str, MemberId)| {
             let email = people.emails(id).find(|email| email.folded() == text);

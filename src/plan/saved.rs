@@ -13,7 +13,7 @@ use super::digest::{Digest, fingerprint};
 use super::group::GroupPlan;
 use super::guards::{self, Refusal};
 use super::people::People;
-use super::{due, operations};
+use super::{due, group};
 use crate::model::{GroupId, GroupSummary, MemberId, Membership, Observed};
 
 /// The format version that this program writes and reads.
@@ -90,7 +90,7 @@ impl Plan {
 
     fn check(&self) -> Result<(), SavedPlanError> {
         let mut decided = self.groups.clone();
-        operations::decide(&mut decided, self.due);
+        group::decide(&mut decided, self.due);
         let changes_fit = |group: &GroupPlan| {
             let mut seen = BTreeSet::new();
             let mut changes = group.changes.iter().chain(&group.held);
@@ -127,7 +127,7 @@ impl Plan {
             group.observed = Arc::clone(members);
             left.left_out.retain(|left_out| left_out.group != group.name || left_out.change.is_open(members));
         }
-        operations::decide(&mut left.groups, left.due);
+        group::decide(&mut left.groups, left.due);
         let memberships = left.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();
         let current = Observed { memberships, ..Observed::default() };
         let mut refusals = guards::operation_refusals(&left, &People::of(&current));

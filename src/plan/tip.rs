@@ -13,7 +13,7 @@ use super::group::GroupPlan;
 use super::guards::{self, GroupGuards, PlanGuards};
 use super::inputs::locate_groups;
 use super::standing::Standing;
-use super::{exclusive, operations, side_doors};
+use super::{exclusive, group, side_doors};
 use crate::model::typos::written;
 use crate::model::{Desired, DesiredGroup, DesiredMember, Email, GroupId, GroupName, MemberId, Mode, Observed, Origin};
 
@@ -137,7 +137,7 @@ impl Plan {
     pub fn decided_by(mut self, tip: &Desired, current: &Observed, time: Timestamp) -> Self {
         leave_out(&mut self, tip, current, time);
         exclusive::check_presence(tip, current, &mut self);
-        operations::decide(&mut self.groups, self.due);
+        group::decide(&mut self.groups, self.due);
         self.guards = PlanGuards { token_user: self.guards.token_user.take(), ..PlanGuards::of(tip, time) };
         self.permissions = side_doors::pins(tip, &self);
         self.refusals.clear();
