@@ -77,7 +77,7 @@ impl Sandbox {
             let _ = stream.set_nodelay(true);
         });
         let (stop, stopped) = oneshot::channel();
-        let serving = axum::serve(listener, routes::router(&account)).with_graceful_shutdown(async {
+        let serving = axum::serve(listener, routes::router(account.clone())).with_graceful_shutdown(async {
             // An error means that the sender was dropped, which stops the server too.
             let _ = stopped.await;
         });

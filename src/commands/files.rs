@@ -19,6 +19,8 @@ const LARGEST_PLAN: u64 = 512 << 20;
 
 const LARGEST_JOURNAL: u64 = 256 << 20;
 
+const LARGEST_SEED: u64 = 64 << 20;
+
 /// What is written at a time, as much as a pipe holds.
 const CHUNK: usize = 64 << 10;
 
@@ -169,7 +171,10 @@ pub fn read_journal(path: &Path) -> Result<Record> {
 }
 
 pub fn read_seed(path: &Path) -> Result<Seed> {
-    Seed::load(path).map_err(|error| {
+    let text = read(path, LARGEST_SEED).and_then(|bytes| io::read_to_string(bytes.as_slice()));
+    let unreadable = |error| Failure::caused(Exit::Data, format!("cannot read the seed {}", path.display()), error);
+    let text = text.map_err(unreadable)?;
+    Seed::parse(path, &text).map_err(|error| {
         if config::load(&[path.to_owned()]).is_ok() {
             let message = format!("{} is a configuration, not a seed", path.display());
             return Failure::message(Exit::Data, message)

@@ -130,7 +130,7 @@ pub fn schema(args: &SchemaArgs, output: &mut Output) -> Result<Exit> {
         SchemaOf::Review => schemars::schema_for!(Review),
         SchemaOf::Report => schemars::schema_for!(Report),
         SchemaOf::Doctor => schemars::schema_for!(Diagnosis),
-        SchemaOf::Seed => sandbox::Seed::schema(),
+        SchemaOf::Seed => schemars::schema_for!(sandbox::Seed),
     };
     output.json(&schema);
     Ok(Exit::Done)

@@ -11,16 +11,15 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::fault::{Contradiction, Cut, Fault, Late, Respond, alter};
-use super::routes::Paging;
+use super::fault::{Contradiction, Cut, Fault, Respond, contradict};
 use crate::model::MemberId;
 
 /// The answer to a request, true or not. It becomes bytes in [`Reply::into_response`].
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
-    status: StatusCode,
+    status: u16,
     content_type: &'static str,
     /// A text is sent unchanged, anything else as JSON.
     body: Value,
@@ -32,16 +31,16 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    fn json(status: StatusCode, body: Value) -> Self {
+    fn json(status: u16, body: Value) -> Self {
         Self { status, content_type: "application/json", body, headers: Vec::new(), cut: None, effect: false }
     }
 
     pub(crate) fn read(result: Value) -> Self {
-        Self::json(StatusCode::OK, json!({ "success": true, "errors": [], "messages": [], "result": result }))
+        Self::json(200, json!({ "success": true, "errors": [], "messages": [], "result": result }))
     }
 
-    pub(crate) fn list(entries: Vec<Value>, result_info: Value) -> Self {
-        let reply = Self::read(entries.into());
+    pub(crate) fn list(entries: Value, result_info: Value) -> Self {
+        let reply = Self::read(entries);
         Self { body: with(reply.body, "result_info", Some(result_info)), ..reply }
     }
 
@@ -51,138 +50,104 @@ impl Reply {
 
     /// An answer in SCIM's form, without the usual envelope.
     pub(crate) fn scim(body: Value) -> Self {
-        Self { content_type: "application/scim+json", ..Self::json(StatusCode::OK, body) }
-    }
-
-    pub(crate) fn page<T>(sorted: &[T], paging: Paging, shown: impl Fn(&T) -> Value) -> Self {
-        let Paging { page, per_page, descending } = paging;
-        let skipped = per_page.saturating_mul(page.saturating_sub(1));
-        let entries: Vec<Value> = if descending {
-            sorted.iter().rev().skip(skipped).take(per_page).map(shown).collect()
-        } else {
-            sorted.iter().skip(skipped).take(per_page).map(shown).collect()
-        };
-        let info = json!({
-            "page": page,
-            "per_page": per_page,
-            "count": entries.len(),
-            "total_count": sorted.len(),
-            "total_pages": sorted.len().div_ceil(per_page.max(1)),
-        });
-        Self::list(entries, info)
-    }
-
-    pub(crate) fn with_result(self, result: Value) -> Self {
-        Self { body: with(self.body, "result", Some(result)), ..self }
+        Self { content_type: "application/scim+json", ..Self::json(200, body) }
     }
 
     pub(crate) fn result(&self) -> &Value {
         self.body.get("result").unwrap_or(&Value::Null)
     }
 
-    pub(crate) fn error(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
+    pub(crate) fn error(status: u16, code: u32, message: impl Into<String>) -> Self {
         let error = json!({ "code": code, "message": message.into() });
         Self::json(status, json!({ "success": false, "errors": [error], "messages": [], "result": null }))
     }
 
-    pub(crate) fn with_header(mut self, name: HeaderName, value: String) -> Self {
-        self.headers.push((name, value));
+    pub(crate) fn with_header(mut self, name: HeaderName, value: impl ToString) -> Self {
+        self.headers.push((name, value.to_string()));
         self
     }
 
-    pub(crate) fn bad_request(code: u32, message: impl Into<String>) -> Self {
-        Self::error(StatusCode::BAD_REQUEST, code, message)
-    }
-
-    pub(crate) fn unroutable(status: StatusCode, path: &str) -> Self {
+    pub(crate) fn unroutable(status: u16, path: &str) -> Self {
         Self::error(status, 7003, format!("Could not route to {path}, perhaps your object identifier is invalid?"))
     }
 
     pub(crate) fn no_group() -> Self {
-        Self::error(StatusCode::NOT_FOUND, 404, "User group not found")
+        Self::error(404, 404, "User group not found")
     }
 
     /// An account member who is not in the group.
     pub(crate) fn not_in_group() -> Self {
-        Self::error(StatusCode::NOT_FOUND, 404, "Member not found in user group")
+        Self::error(404, 404, "Member not found in user group")
     }
 
     /// A query or a body that the API's reference does not allow.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self::bad_request(1001, message)
+        Self::error(400, 1001, message)
     }
 
     pub(crate) fn invalid_member(message: impl std::fmt::Display) -> Self {
-        Self::bad_request(400, format!("invalid member: {message}"))
+        Self::error(400, 400, format!("invalid member: {message}"))
     }
 
     pub(crate) fn policy_invalid() -> Self {
-        Self::bad_request(400, "Policy validation failed")
+        Self::error(400, 400, "Policy validation failed")
     }
 
     pub(crate) fn unauthorized() -> Self {
-        Self::error(StatusCode::UNAUTHORIZED, 1000, "Invalid API Token")
-    }
-
-    pub(crate) fn forbidden(code: u32, message: &str) -> Self {
-        Self::error(StatusCode::FORBIDDEN, code, message)
+        Self::error(401, 1000, "Invalid API Token")
     }
 
     pub(crate) fn nothing() -> Self {
-        Self { cut: Some(Cut::After), ..Self::json(StatusCode::OK, Value::Null) }
+        Self { cut: Some(Cut::After), ..Self::json(200, Value::Null) }
     }
 
-    /// What the client receives, given the fault that ends the request and, if it was carried out, the true answer.
-    pub(crate) fn ended(ending: Option<&Fault>, accepts_json: bool, answer: Option<Self>) -> Self {
-        match (ending, answer) {
-            (Some(Fault::Cut(Cut::Body)), Some(reply)) => Self { cut: Some(Cut::Body), ..reply },
-            (Some(Fault::Unsuccessful | Fault::UnsuccessfulAfter), _) => {
-                Self::error(StatusCode::OK, 1104, "the request was not successful")
-            }
-            (Some(Fault::Respond(respond)), _) => Self::other(respond, accepts_json),
-            (Some(Fault::Late(Late { status: Some(status), .. })), _) => {
-                Self::other(&Respond { status: *status, edge: true, ..Respond::default() }, accepts_json)
-            }
-            (None | Some(Fault::Late(Late { hang: true, .. })), Some(reply)) => reply,
-            _ => Self::nothing(),
-        }
-    }
-
-    fn other(respond: &Respond, accepts_json: bool) -> Self {
+    /// The answer of a fault.
+    pub(crate) fn other(respond: &Respond, accepts_json: bool) -> Self {
         // A status below 200 would not end the exchange.
         let status = StatusCode::from_u16(respond.status).ok().filter(|status| !status.is_informational());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let reason = status.canonical_reason().unwrap_or("Unknown Error");
+        let (code, reason) = (status.as_u16(), status.canonical_reason().unwrap_or("Unknown Error"));
         let reply = if respond.html || (respond.edge && !accepts_json) {
             let head = format!("<head><title>{status}</title></head>");
             let page = format!("<!DOCTYPE html>\n<html>{head}<body><h1>Error {status}</h1></body></html>\n");
-            Self { content_type: "text/html; charset=UTF-8", ..Self::json(status, page.into()) }
+            Self { content_type: "text/html; charset=UTF-8", ..Self::json(code, page.into()) }
         } else if respond.edge {
-            Self { content_type: "application/problem+json", ..Self::json(status, problem(status.as_u16(), reason)) }
+            Self { content_type: "application/problem+json", ..Self::json(code, problem(code, reason)) }
         } else {
-            Self::error(status, 1000, reason)
+            Self::error(code, 1000, reason)
         };
-        let usual = match status.as_u16() {
-            429 if !respond.bare => Some(1),
-            500 | 502 | 504 | 520..=524 if respond.edge && !respond.bare => Some(1),
-            _ => None,
+        let has_retry_after = match code {
+            429 => !respond.bare,
+            500 | 502 | 504 | 520..=524 => respond.edge && !respond.bare,
+            _ => false,
         };
-        let retry_after = respond.retry_after.or(usual).map(|seconds| (RETRY_AFTER, seconds.to_string()));
+        let retry_after =
+            respond.retry_after.or(has_retry_after.then_some(1)).map(|seconds| (RETRY_AFTER, seconds.to_string()));
         let location = respond.location.clone().map(|location| (LOCATION, location));
         Self { headers: retry_after.into_iter().chain(location).collect(), ..reply }
     }
 
     pub(crate) fn alter(&mut self, fault: &Fault) {
-        if let (StatusCode::OK, Value::Object(envelope)) = (self.status, &mut self.body) {
-            alter(envelope, fault);
-            if *fault == Fault::Contradict(Contradiction::Partial) {
-                self.status = StatusCode::PARTIAL_CONTENT;
+        if *fault == Fault::Cut(Cut::Body) {
+            self.cut = Some(Cut::Body);
+        }
+        let (200, Value::Object(envelope)) = (self.status, &mut self.body) else { return };
+        match fault {
+            Fault::OmitResultInfo => drop(envelope.remove("result_info")),
+            Fault::OmitResult => drop(envelope.remove("result")),
+            Fault::NumbersAsText => {
+                let info = envelope.get_mut("result_info").and_then(Value::as_object_mut);
+                let numbers = info.into_iter().flat_map(Map::values_mut).filter(|value| value.is_number());
+                numbers.for_each(|value| *value = value.to_string().into());
             }
+            Fault::Contradict(Contradiction::Partial) => self.status = 206,
+            Fault::Contradict(contradiction) => contradict(envelope, *contradiction),
+            _ => {}
         }
     }
 
     pub(crate) fn status(&self) -> Option<u16> {
-        self.cut.is_none_or(|cut| cut == Cut::Body).then(|| self.status.as_u16())
+        self.cut.is_none_or(|cut| cut == Cut::Body).then_some(self.status)
     }
 
     /// The ids of the entries that the client receives.
@@ -204,21 +169,16 @@ impl Reply {
             // A body that fails immediately makes the server close the connection before it writes anything.
             Some(_) => return Response::new(Body::from_stream(stream::once(async { Err::<Bytes, _>(broken()) }))),
         });
-        *response.status_mut() = self.status;
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        if !ahead.is_zero()
-            && let Ok(time) = Timestamp::now().checked_add(ahead)
-            && let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&time)
-            && let Ok(date) = date.parse()
-        {
-            headers.insert(DATE, date);
-        }
+        let time = Timestamp::now().checked_add(ahead).ok();
+        let date = time.and_then(|time| DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok());
         if self.cut.is_some() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         let ray = (HeaderName::from_static("cf-ray"), ray(number));
-        for (name, value) in self.headers.into_iter().chain(allowance).chain([ray]) {
+        for (name, value) in self.headers.into_iter().chain(allowance).chain([ray]).chain(date.map(|it| (DATE, it))) {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 headers.insert(name, value);
             }

@@ -1,23 +1,22 @@
 //! Reads a seed, and creates the account that it describes, or reports what is wrong with it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, MessageFormatter as _, UserMessageFormatter};
 
-use super::groups::{Catalog, Grantable, PERMISSION_GROUP, PolicyBody, RESOURCE_GROUP, WHOLE_ACCOUNT};
+use super::groups::{BUILT_IN, Grantable, PERMISSION_GROUP, PolicyBody, RESOURCE_GROUP, WHOLE_ACCOUNT};
 use super::seed::{
     Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPolicy, SeedPolicyAccess,
 };
 use super::server::Server;
-use super::state::{AccountState, StoredGroup, StoredPerson, derive, hex, id_of_person, now};
-use crate::model::{Email, GroupId, MemberId};
+use super::state::{AccountState, StoredGroup, StoredPerson, derive, hex, now};
+use crate::model::{Email, EmailError, GroupId, MemberId};
 
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// The time of everything for which the seed has no time: 2026-01-01T00:00:00Z.
+const EPOCH: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 impl Seed {
     /// Reads a seed from text. The path is used only in messages.
@@ -27,7 +26,7 @@ impl Seed {
     /// If the text is not YAML, has another shape, or contradicts itself.
     pub fn parse(path: &Path, text: &str) -> Result<Self, SeedError> {
         let options = serde_saphyr::options! { with_snippet: false };
-        let invalid = |error: serde_saphyr::Error| SeedError::Invalid {
+        let invalid = |error: serde_saphyr::Error| SeedError {
             place: error.location(),
             message: UserMessageFormatter.format_message(error.without_snippet()).into_owned(),
         };
@@ -36,75 +35,53 @@ impl Seed {
         Server::new(&seed).map_err(|error| error.located(path, text))?;
         Ok(seed)
     }
-
-    /// Reads a seed from a file.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read, is too large, or is not a seed (see [`Self::parse`]).
-    pub fn load(path: &Path) -> Result<Self, SeedError> {
-        let unreadable = |source| SeedError::Unreadable { path: PathBuf::from(path), source };
-        let mut text = String::new();
-        let file = File::open(path).map_err(unreadable)?;
-        // The size of a device or a pipe is not known in advance.
-        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
-        if text.len() as u64 > MAX_BYTES {
-            return Err(SeedError::TooLarge(path.into()));
-        }
-        Self::parse(path, &text)
-    }
 }
 
+/// What is wrong with a seed. Without a place it concerns the entry that is being read, or the complete seed.
 #[derive(Debug, thiserror::Error)]
-pub enum SeedError {
-    #[error("cannot read the seed {}", .path.display())]
-    Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("the seed {} is larger than {MAX_BYTES} bytes", .0.display())]
-    TooLarge(PathBuf),
-    #[error("{message}")]
-    Invalid { place: Option<Location>, message: String },
+#[error("{message}")]
+pub struct SeedError {
+    place: Option<Location>,
+    message: String,
 }
 
-/// A problem of the entry that is being read, or of the complete seed.
 pub(crate) fn problem(message: impl Into<String>) -> SeedError {
-    SeedError::Invalid { place: None, message: message.into() }
+    SeedError { place: None, message: message.into() }
 }
 
 impl SeedError {
     /// Adds the file, the place and the source line to the message.
     fn located(self, path: &Path, text: &str) -> Self {
-        let Self::Invalid { place, message } = self else { return self };
-        let path = path.display();
-        let Some(at) = place else { return problem(format!("{path}: {message}")) };
+        let (path, message) = (path.display(), self.message);
+        let Some(at) = self.place else { return problem(format!("{path}: {message}")) };
         let (line, column) = (at.line(), at.column());
         let source = usize::try_from(line).ok().and_then(|line| text.lines().nth(line.checked_sub(1)?));
         let visible = |source: &str| source.chars().filter(|c| !c.is_control()).take(160).collect::<String>();
         let source = source.map(|source| format!("\n  {line} | {}", visible(source))).unwrap_or_default();
-        Self::Invalid { place, message: format!("{path}:{line}:{column}: {message}{source}") }
+        problem(format!("{path}:{line}:{column}: {message}{source}"))
     }
 }
 
 /// Reads each entry. A problem gets the place of the innermost entry that it is about.
 fn each<T, R>(entries: &[SeedEntry<T>], mut read: impl FnMut(&T) -> Result<R, SeedError>) -> Result<Vec<R>, SeedError> {
-    let placed = |entry: &SeedEntry<T>| match read(&entry.value) {
-        Err(SeedError::Invalid { place: None, message }) => Err(SeedError::Invalid { place: entry.place, message }),
-        other => other,
+    let placed = |entry: &SeedEntry<T>| {
+        read(&entry.value).map_err(|error| SeedError { place: error.place.or(entry.place), ..error })
     };
     entries.iter().map(placed).collect()
 }
 
-/// The time of everything for which the seed has no time: 2026-01-01T00:00:00Z.
-fn epoch() -> Timestamp {
-    Timestamp::from_second(1_767_225_600).unwrap_or_default()
-}
-
 pub(crate) fn state(seed: &Seed) -> Result<AccountState, SeedError> {
     let mut state = AccountState::default();
-    state.clock = seed.clock.as_deref().map(instant).transpose()?;
+    state.clock = seed.clock;
     state.new_groups_settle = seed.new_groups_settle;
     state.member_order = seed.member_order;
-    each(&seed.permission_groups, |group| grantable(&mut state.catalog.permission_groups, PERMISSION_GROUP, group))?;
-    each(&seed.resource_groups, |group| grantable(&mut state.catalog.resource_groups, RESOURCE_GROUP, group))?;
+    for (name, label) in BUILT_IN {
+        let (id, name) = (hex(PERMISSION_GROUP, name), name.into());
+        state.permission_groups.push(Grantable { id, name, label: Some(label), eol_at: None });
+    }
+    grantable(&mut state.resource_groups, RESOURCE_GROUP, &SeedGrantable::from(WHOLE_ACCOUNT.to_owned()))?;
+    each(&seed.permission_groups, |group| grantable(&mut state.permission_groups, PERMISSION_GROUP, group))?;
+    each(&seed.resource_groups, |group| grantable(&mut state.resource_groups, RESOURCE_GROUP, group))?;
     each(&seed.people, |person| add_person(&mut state, person))?;
     for (name, group) in &seed.groups {
         add_group(&mut state, name, group)?;
@@ -112,34 +89,32 @@ pub(crate) fn state(seed: &Seed) -> Result<AccountState, SeedError> {
     for SeedAuditEntry { time, by, edit } in &seed.audit_log.entries {
         let unknown = format!("audit_log: {edit:?} is not about a group and a person of this account");
         let record = state.request_for(by, edit).ok_or_else(|| problem(unknown))?;
-        state.record_request(instant(time)?, record);
+        state.record_request(*time, record);
     }
     if let Some(owner) = &seed.token_owner {
-        let unknown = || problem(format!("token_owner: {owner:?} is neither an email address nor a person's id"));
-        state.token_owner = Some(state.find_or_add_person(owner).ok_or_else(unknown)?);
+        let unknown = |_| problem(format!("token_owner: {owner:?} is neither an email address nor a person's id"));
+        state.token_owner = Some(state.find_or_add_person(owner).map_err(unknown)?);
     }
     Ok(state)
 }
 
 fn email(text: &str) -> Result<Email, SeedError> {
-    text.parse().map_err(|error| problem(format!("{text:?} is not an email address: {error}")))
+    text.parse().map_err(|error| not_an_email(text, error))
 }
 
-fn instant(text: &str) -> Result<Timestamp, SeedError> {
-    text.parse().map_err(|_| problem(format!("{text:?} is not an instant: write it like 2026-01-05T10:00:00Z")))
+fn not_an_email(text: &str, error: EmailError) -> SeedError {
+    problem(format!("{text:?} is not an email address: {error}"))
 }
 
 /// The API's ids are hexadecimal. Other code accepts more, because it only passes ids on.
 fn check_hexadecimal(id: &str) -> Result<(), SeedError> {
-    match id.chars().find(|c| !c.is_ascii_hexdigit()) {
-        Some(odd) => Err(problem(format!("the id {id} is not hexadecimal: it contains {odd:?}"))),
-        None => Ok(()),
-    }
+    let is_valid = id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_valid.then_some(()).ok_or_else(|| problem(format!("the id {id} is not hexadecimal")))
 }
 
 fn add_person(state: &mut AccountState, seed: &SeedPerson) -> Result<(), SeedError> {
     let address = email(&seed.email)?;
-    let id = seed.id.unwrap_or_else(|| id_of_person(&address, |id| state.person(id).is_none()));
+    let id = seed.id.unwrap_or_else(|| state.new_person_id(&address));
     check_hexadecimal(id.as_str())?;
     if state.person_with(&address).is_some() {
         return Err(problem(format!("{address} is listed twice: addresses are compared without case")));
@@ -154,7 +129,7 @@ fn add_person(state: &mut AccountState, seed: &SeedPerson) -> Result<(), SeedErr
     if let Some(text) = &seed.group_email {
         person.group_email = text.as_deref().map(email).transpose()?;
     }
-    person.policies = stored_policies(&mut state.catalog, id.as_str(), &seed.policies)?;
+    person.policies = stored_policies(state, id.as_str(), &seed.policies)?;
     state.insert_person(id, person);
     Ok(())
 }
@@ -165,17 +140,12 @@ fn add_group(state: &mut AccountState, name: &str, seed: &SeedGroup) -> Result<(
     if let Some(other) = state.groups.get(&id) {
         return Err(problem(format!("group {name:?}: the group {:?} already has the id {id}", other.name)));
     }
-    let created_on = match &seed.created_on {
-        Some(text) => instant(text)?,
-        None if seed.settling > 0 => now(),
-        None => epoch(),
-    };
-    let policies = stored_policies(&mut state.catalog, name, &seed.policies)?;
+    let created_on = seed.created_on.unwrap_or_else(|| if seed.settling > 0 { now() } else { EPOCH });
+    let policies = stored_policies(state, name, &seed.policies)?;
     let mut members = BTreeMap::new();
     each(&seed.members, |member| {
         let id = find_member(state, member)?;
-        let since = member.since.as_deref().map_or_else(|| Ok(epoch()), instant)?;
-        match members.insert(id, since) {
+        match members.insert(id, member.since.unwrap_or(EPOCH)) {
             Some(_) => Err(problem(format!("group {name:?} lists the same person twice"))),
             None => Ok(()),
         }
@@ -187,7 +157,7 @@ fn add_group(state: &mut AccountState, name: &str, seed: &SeedGroup) -> Result<(
 
 fn find_member(state: &mut AccountState, seed: &SeedMember) -> Result<MemberId, SeedError> {
     match (&seed.email, seed.id) {
-        (Some(text), None) => Ok(state.person_with_or_new(&email(text)?)),
+        (Some(text), None) => state.find_or_add_person(text).map_err(|error| not_an_email(text, error)),
         (None, Some(id)) if state.person(id).is_some() => Ok(id),
         (None, Some(id)) => Err(problem(format!("no account member has the id {id}"))),
         _ => Err(problem("a member has either an email or an id")),
@@ -195,18 +165,18 @@ fn find_member(state: &mut AccountState, seed: &SeedMember) -> Result<MemberId, 
 }
 
 /// The policies of a group or a person. Without a resource group, a policy applies to the whole account.
-fn stored_policies(catalog: &mut Catalog, of: &str, seeds: &[SeedPolicy]) -> Result<Vec<PolicyBody>, SeedError> {
+fn stored_policies(state: &mut AccountState, of: &str, seeds: &[SeedPolicy]) -> Result<Vec<PolicyBody>, SeedError> {
     let mut policies = Vec::new();
     for (nth, seed) in seeds.iter().enumerate() {
         let id = Some(hex("policy", &format!("{nth} of {of}")));
         let access = if seed.access == SeedPolicyAccess::Allow { "allow" } else { "deny" }.into();
-        let permission_group = |group: &_| grantable(&mut catalog.permission_groups, PERMISSION_GROUP, group);
+        let permission_group = |group: &_| grantable(&mut state.permission_groups, PERMISSION_GROUP, group);
         let permission_groups = each(&seed.permission_groups, permission_group)?;
-        let resource_group = |group: &_| grantable(&mut catalog.resource_groups, RESOURCE_GROUP, group);
+        let resource_group = |group: &_| grantable(&mut state.resource_groups, RESOURCE_GROUP, group);
         let mut resource_groups = each(&seed.resource_groups, resource_group)?;
         if resource_groups.is_empty() {
             let whole_account = SeedGrantable::from(WHOLE_ACCOUNT.to_owned());
-            resource_groups.push(grantable(&mut catalog.resource_groups, RESOURCE_GROUP, &whole_account)?);
+            resource_groups.push(grantable(&mut state.resource_groups, RESOURCE_GROUP, &whole_account)?);
         }
         policies.push(PolicyBody { id, access, permission_groups, resource_groups });
     }

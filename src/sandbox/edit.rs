@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use axum::http::StatusCode;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,24 +75,6 @@ pub struct EditActor {
     pub kind: Option<String>,
 }
 
-impl Edit {
-    pub fn add(group: &str, member: &str) -> Self {
-        Self::Add { group: group.into(), member: member.into() }
-    }
-
-    pub fn remove(group: &str, member: &str) -> Self {
-        Self::Remove { group: group.into(), member: member.into() }
-    }
-
-    pub fn rename_group(group: &str, to: &str) -> Self {
-        Self::RenameGroup { group: group.into(), to: to.into() }
-    }
-
-    pub fn swap_names(group: &str, with: &str) -> Self {
-        Self::SwapNames { group: group.into(), with: with.into() }
-    }
-}
-
 impl AccountState {
     /// Makes another actor's change; returns whether it changed anything.
     pub(crate) fn edit(&mut self, edit: &Edit) -> bool {
@@ -104,7 +85,7 @@ impl AccountState {
     fn edit_known(&mut self, edit: &Edit) -> Option<bool> {
         Some(match edit {
             Edit::Add { group, member } => {
-                let (group, member) = (self.group_named(group)?, self.find_or_add_person(member)?);
+                let (group, member) = (self.group_named(group)?, self.find_or_add_person(member).ok()?);
                 self.add_members(group, &BTreeSet::from([member]))
             }
             Edit::Remove { group, member } => self.remove_member(self.group_named(group)?, self.find_person(member)?),
@@ -115,15 +96,12 @@ impl AccountState {
             Edit::RenameGroup { group, to } => self.update_group(self.group_named(group)?, Some(to), None),
             Edit::SwapNames { group, with } => {
                 let (one, other) = (self.group_named(group)?, self.group_named(with)?);
-                if one == other {
-                    return None;
-                }
                 self.update_group(one, Some(with), None);
                 self.update_group(other, Some(group), None)
             }
             Edit::DeleteGroup(name) => self.delete_group(self.group_named(name)?),
             Edit::ChangeEmail { member, to } => self.change_email(self.find_person(member)?, to.parse().ok()?),
-            Edit::AddPerson(email) => self.find_person(email).is_none() && self.find_or_add_person(email).is_some(),
+            Edit::AddPerson(email) => self.find_person(email).is_none() && self.find_or_add_person(email).is_ok(),
             Edit::RemovePerson(who) => self.remove_person(self.find_person(who)?),
             Edit::RevokeToken => !std::mem::replace(&mut self.token_revoked, true),
             Edit::Several(edits) => edits.iter().fold(false, |changed, edit| self.edit(edit) | changed),
@@ -234,7 +212,6 @@ fn field<'a, 'b>(entry: &'a mut Value, pointer: &'b str) -> Option<(&'a mut Map<
 
 pub(crate) fn list_log(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     if let Some(status) = call.seed.audit_log.refused {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
         return Err(Reply::error(status, 10000, "Authentication error"));
     }
     let since = time(call, "since")?;
@@ -243,7 +220,6 @@ pub(crate) fn list_log(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let limit = call.query.take_number("limit", 1..=1000)?.unwrap_or(100);
     // A cursor is the number of entries on the pages before.
     let skipped = call.query.take_number("cursor", 1..=usize::MAX)?.unwrap_or(0);
-    call.query.finish()?;
 
     let log = call.state.audit_log.iter();
     let mut found: Vec<_> = log.filter(|((time, _), _)| since < *time && *time < before).collect();
@@ -255,7 +231,7 @@ pub(crate) fn list_log(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let so_far = skipped.saturating_add(entries.len());
     let next = (so_far < found.len()).then(|| json!({ "after": so_far.to_string() }));
     let info = with(json!({ "count": entries.len() }), "cursors", next);
-    Ok(Reply::list(entries, info))
+    Ok(Reply::list(entries.into(), info))
 }
 
 /// A required time in the query: an instant, or a date.

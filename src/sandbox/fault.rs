@@ -30,11 +30,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
+use super::answer::Reply;
 use super::edit::Edit;
 use super::seed::Delay;
 
@@ -73,7 +75,7 @@ pub enum Fault {
 }
 
 /// The ways in which an answer contradicts itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Contradiction {
     /// `count` is one more than the number of entries.
@@ -102,26 +104,8 @@ pub enum Contradiction {
     NullResult,
 }
 
-impl Contradiction {
-    pub const EVERY: [Self; 13] = [
-        Self::Count,
-        Self::TotalPages,
-        Self::Page,
-        Self::PerPage,
-        Self::TotalCount,
-        Self::TotalCountLow,
-        Self::TotalCountText,
-        Self::LostEntry,
-        Self::DuplicateIds,
-        Self::Errors,
-        Self::Partial,
-        Self::NoResult,
-        Self::NullResult,
-    ];
-}
-
 /// The answer to a write that is not carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum FalseClaim {
     /// Like a write that was carried out.
@@ -132,10 +116,6 @@ pub enum FalseClaim {
     Unchanged,
     Empty,
     Null,
-}
-
-impl FalseClaim {
-    pub(crate) const EVERY: [Self; 5] = [Self::Done, Self::DoneList, Self::Unchanged, Self::Empty, Self::Null];
 }
 
 /// A request that is carried out after its answer was lost.
@@ -197,27 +177,6 @@ pub enum Cut {
     Body,
 }
 
-impl Fault {
-    /// A JSON error with this status. The request is not carried out.
-    pub fn status(status: u16) -> Self {
-        Self::Respond(Respond { status, ..Respond::default() })
-    }
-
-    /// An HTML error with this status, as from the edge. The request is not carried out.
-    pub fn html(status: u16) -> Self {
-        Self::Respond(Respond { status, html: true, ..Respond::default() })
-    }
-
-    /// An error of the edge with this status. The request is not carried out.
-    pub fn edge(status: u16) -> Self {
-        Self::Respond(Respond { status, edge: true, ..Respond::default() })
-    }
-
-    pub fn rate_limited(retry_after: u64) -> Self {
-        Self::Respond(Respond { status: 429, retry_after: Some(retry_after), ..Respond::default() })
-    }
-}
-
 /// What happens to one request, by all of its faults. If several concern the same thing, the last one counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FaultPlan {
@@ -227,23 +186,11 @@ pub(crate) struct FaultPlan {
     pub(crate) clamp: Option<NonZeroU32>,
     pub(crate) before: Vec<Edit>,
     pub(crate) after: Vec<Edit>,
-    pub(crate) effect: Execution,
-    /// The fault that decides what the client receives; `None` for the true answer, possibly altered.
+    pub(crate) claim: Option<FalseClaim>,
+    /// The fault that decides whether and when the request is carried out, and what the client receives. Without one
+    /// it receives the true answer, possibly altered.
     pub(crate) ending: Option<Fault>,
     pub(crate) alterations: Vec<Fault>,
-}
-
-/// Whether and when the request is carried out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Execution {
-    #[default]
-    Now,
-    /// After this time, whether or not the client still waits.
-    Later(Duration),
-    /// Never, and the request is not even checked.
-    Never,
-    /// Never, but the answer claims that it was.
-    Claimed(FalseClaim),
 }
 
 impl FaultPlan {
@@ -262,39 +209,31 @@ impl FaultPlan {
             Fault::Clamp(most) => self.clamp = Some(self.clamp.map_or(most, |clamp| clamp.min(most))),
             Fault::EditBefore(edit) => self.before.push(edit),
             Fault::EditAfter(edit) => self.after.push(edit),
-            Fault::Claim(claim) => self.effect = Execution::Claimed(claim),
-            Fault::Late(Late { after, .. }) => {
-                self.effect = Execution::Later(after.0);
-                self.ending = Some(fault);
-            }
-            Fault::Respond(Respond { after: false, .. }) | Fault::Cut(Cut::Before) | Fault::Unsuccessful => {
-                self.effect = Execution::Never;
-                self.ending = Some(fault);
-            }
-            Fault::Respond(_) | Fault::Cut(_) | Fault::UnsuccessfulAfter => self.ending = Some(fault),
-            Fault::OmitResultInfo | Fault::OmitResult | Fault::Contradict(_) | Fault::NumbersAsText => {
-                self.alterations.push(fault);
-            }
+            Fault::Claim(claim) => self.claim = Some(claim),
+            Fault::Cut(Cut::Before | Cut::After) | Fault::Late(_) | Fault::Respond(_) => self.ending = Some(fault),
+            Fault::Unsuccessful | Fault::UnsuccessfulAfter => self.ending = Some(fault),
+            Fault::Cut(Cut::Body) | Fault::OmitResultInfo | Fault::OmitResult => self.alterations.push(fault),
+            Fault::Contradict(_) | Fault::NumbersAsText => self.alterations.push(fault),
         }
     }
 
-    /// Whether the client receives a part of the true answer.
-    pub(crate) fn needs_answer(&self) -> bool {
-        matches!(self.ending, None | Some(Fault::Cut(Cut::Body) | Fault::Late(Late { status: None, hang: true, .. })))
+    /// Whether the request is carried out. If not, it is not even checked.
+    pub(crate) fn has_effect(&self) -> bool {
+        let Some(ending) = &self.ending else { return true };
+        !matches!(ending, Fault::Respond(Respond { after: false, .. }) | Fault::Cut(Cut::Before) | Fault::Unsuccessful)
     }
-}
 
-pub(crate) fn alter(envelope: &mut Map<String, Value>, fault: &Fault) {
-    match fault {
-        Fault::OmitResultInfo => drop(envelope.remove("result_info")),
-        Fault::OmitResult => drop(envelope.remove("result")),
-        Fault::NumbersAsText => {
-            let info = envelope.get_mut("result_info").and_then(Value::as_object_mut);
-            let numbers = info.into_iter().flat_map(Map::values_mut).filter(|value| value.is_number());
-            numbers.for_each(|value| *value = value.to_string().into());
-        }
-        Fault::Contradict(contradiction) => contradict(envelope, *contradiction),
-        _ => {}
+    /// What the client receives instead of the true answer.
+    pub(crate) fn reply(&self, accepts_json: bool) -> Option<Reply> {
+        Some(match self.ending.as_ref()? {
+            Fault::Unsuccessful | Fault::UnsuccessfulAfter => Reply::error(200, 1104, "the request was not successful"),
+            Fault::Respond(respond) => Reply::other(respond, accepts_json),
+            Fault::Late(Late { status: Some(status), .. }) => {
+                Reply::other(&Respond { status: *status, edge: true, ..Respond::default() }, accepts_json)
+            }
+            Fault::Late(Late { hang: true, .. }) => return None,
+            _ => Reply::nothing(),
+        })
     }
 }
 
@@ -306,7 +245,7 @@ fn set(envelope: &mut Map<String, Value>, field: &str, value: impl Into<Value>) 
     }
 }
 
-fn contradict(envelope: &mut Map<String, Value>, contradiction: Contradiction) {
+pub(crate) fn contradict(envelope: &mut Map<String, Value>, contradiction: Contradiction) {
     use Contradiction as C;
     let entries = envelope.get("result").and_then(Value::as_array).cloned().unwrap_or_default();
     let count = entries.len() as u64;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Reply, with};
 use super::routes::{RoutedCall, hexadecimal};
-use super::state::{StoredGroup, hex};
+use super::state::StoredGroup;
 use crate::model::GroupId;
 
 /// The body of requests that create or update a group.
@@ -28,8 +28,7 @@ fn shown(call: &RoutedCall<'_>, id: GroupId, group: &StoredGroup) -> Value {
             "modified_on": group.modified_on.to_string(),
         })
     };
-    let policies = group.policies.iter().map(|policy| call.state.catalog.shown(policy, &call.account()));
-    let policies: Vec<Value> = policies.collect();
+    let policies: Vec<Value> = group.policies.iter().map(|policy| shown_policy(call, policy)).collect();
     with(with(shown, "status", group.seed.status.as_ref()), "policies", Some(policies).filter(|all| !all.is_empty()))
 }
 
@@ -42,15 +41,14 @@ fn checked(call: &RoutedCall<'_>, of: Option<GroupId>) -> Result<Body, Reply> {
     match &body.name {
         Some(name) if name.trim().is_empty() => return Err(Reply::invalid("a user group's name cannot be empty")),
         Some(name) if call.state.groups.iter().any(|(id, group)| group.name == *name && Some(*id) != of) => {
-            let message = format!("The user group name {name:?} is already in use");
-            return Err(Reply::bad_request(400, message));
+            return Err(Reply::error(400, 400, format!("The user group name {name:?} is already in use")));
         }
         _ => {}
     }
     let policies = body.policies.iter().flatten();
     policies.clone().try_for_each(PolicyBody::check)?;
     if of.is_some() && policies.clone().any(|policy| policy.id.is_some()) {
-        Err(Reply::bad_request(400, "Cannot re-use policy IDs"))
+        Err(Reply::error(400, 400, "Cannot re-use policy IDs"))
     } else {
         Ok(body)
     }
@@ -60,8 +58,6 @@ pub(crate) fn list(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let id: Option<GroupId> = call.query.take_as("id", hexadecimal)?;
     let name = call.query.take("name");
     let fuzzy = call.query.take("fuzzyName").map(|name| name.to_lowercase());
-    let paging = call.last_paging(1..=500, 100)?;
-
     let asked_for = |(group_id, group): &(&GroupId, &StoredGroup)| {
         id.is_none_or(|id| id == **group_id)
             && name.as_ref().is_none_or(|name| group.name == *name)
@@ -69,16 +65,16 @@ pub(crate) fn list(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     };
     let mut groups: Vec<_> = call.state.groups.iter().filter(asked_for).collect();
     groups.sort_by_key(|(_, group)| &group.name);
-    Ok(Reply::page(&groups, paging, |(id, group)| shown(call, **id, group)))
+    let (page, info) = call.query.page(&groups, 1..=500, 100)?;
+    Ok(Reply::list(page.into_iter().map(|(id, group)| shown(call, *id, group)).collect(), info))
 }
 
 /// The groups in SCIM's own form. The reference documents no maximum for `count`.
 pub(crate) fn list_scim(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let start = call.query.take_number("startIndex", 1..=usize::MAX)?.unwrap_or(1);
     let count = call.query.take_number("count", 0..=usize::MAX)?.unwrap_or(100);
-    call.query.finish()?;
     let groups = &call.state.groups;
-    let page = groups.iter().skip(start - 1).take(count.min(call.page_size_cap)).map(|(id, group)| {
+    let page = groups.iter().skip(start - 1).take(count.min(call.query.page_size_cap)).map(|(id, group)| {
         let shown = json!({ "id": id, "displayName": group.name, "meta": { "resourceType": "Group" } });
         with(shown, "externalId", group.seed.external_id.as_ref())
     });
@@ -123,13 +119,13 @@ pub(crate) fn delete(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
 
 pub(crate) fn permission_groups(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let label = call.query.take("label");
-    let mut all = call.state.catalog.permission_groups.clone();
+    let mut all = call.state.permission_groups.clone();
     all.retain(|group| label.is_none() || group.label == label.as_deref());
     list_grantable(call, all, |group| json!({ "id": group.id, "name": group.name, "meta": group.meta() }))
 }
 
 pub(crate) fn resource_groups(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
-    let (all, account) = (call.state.catalog.resource_groups.clone(), call.account());
+    let (all, account) = (call.state.resource_groups.clone(), call.account());
     list_grantable(call, all, |group| {
         let meta = json!({ "key": "editable", "value": "false" });
         json!({ "id": group.id, "name": group.name, "meta": meta, "scope": [scope(&account, Some(group))] })
@@ -142,15 +138,15 @@ fn list_grantable(
     shown: impl Fn(&Grantable) -> Value,
 ) -> Result<Reply, Reply> {
     let (id, name) = (call.query.take("id"), call.query.take("name"));
-    // The API's reference does not document these limits.
-    let paging = call.last_paging(1..=1000, 100)?;
     all.retain(|group| id.as_ref().is_none_or(|id| group.id.eq_ignore_ascii_case(id)));
     all.retain(|group| name.as_ref().is_none_or(|name| group.name == *name));
-    Ok(Reply::page(&all, paging, shown))
+    // The API's reference does not document these limits.
+    let (page, info) = call.query.page(&all, 1..=1000, 100)?;
+    Ok(Reply::list(page.iter().map(shown).collect(), info))
 }
 
 /// The permission groups of every account, with their labels.
-const BUILT_IN: [(&str, &str); 7] = [
+pub(crate) const BUILT_IN: [(&str, &str); 7] = [
     ("Administrator", "admin"),
     ("Administrator Read Only", "admin_readonly"),
     ("Super Administrator - All Privileges", "super_admin"),
@@ -191,42 +187,23 @@ fn scope(account: &str, known: Option<&Grantable>) -> Value {
     json!({ "key": format!("com.cloudflare.api.account.{account}"), "objects": [{ "key": object }] })
 }
 
-/// Everything that the policies of an account can name.
-#[derive(Clone, Debug)]
-pub(crate) struct Catalog {
-    pub(crate) permission_groups: Vec<Grantable>,
-    pub(crate) resource_groups: Vec<Grantable>,
-}
-
-impl Default for Catalog {
-    fn default() -> Self {
-        let built_in =
-            |kind, name: &str, label| Grantable { id: hex(kind, name), name: name.into(), label, eol_at: None };
-        let permission_groups = BUILT_IN.map(|(name, label)| built_in(PERMISSION_GROUP, name, Some(label)));
-        let resource_groups = vec![built_in(RESOURCE_GROUP, WHOLE_ACCOUNT, None)];
-        Self { permission_groups: permission_groups.into(), resource_groups }
-    }
-}
-
-impl Catalog {
-    pub(crate) fn shown(&self, policy: &PolicyBody, account: &str) -> Value {
-        let permission_group = |sent: &Map<String, Value>| {
-            let known = find(&self.permission_groups, sent);
-            let meta = known.filter(|known| known.eol_at.is_some()).map(Grantable::meta);
-            completed(sent, [("name", known.map(|known| json!(known.name))), ("meta", meta)])
-        };
-        let resource_group = |sent: &Map<String, Value>| {
-            let known = find(&self.resource_groups, sent);
-            let name = known.map(|known| json!(known.name));
-            completed(sent, [("name", name), ("scope", Some(scope(account, known)))])
-        };
-        json!({
-            "id": policy.id,
-            "access": policy.access,
-            "permission_groups": policy.permission_groups.iter().map(permission_group).collect::<Vec<_>>(),
-            "resource_groups": policy.resource_groups.iter().map(resource_group).collect::<Vec<_>>(),
-        })
-    }
+pub(crate) fn shown_policy(call: &RoutedCall<'_>, policy: &PolicyBody) -> Value {
+    let permission_group = |sent: &Map<String, Value>| {
+        let known = find(&call.state.permission_groups, sent);
+        let meta = known.filter(|known| known.eol_at.is_some()).map(Grantable::meta);
+        completed(sent, [("name", known.map(|known| json!(known.name))), ("meta", meta)])
+    };
+    let resource_group = |sent: &Map<String, Value>| {
+        let known = find(&call.state.resource_groups, sent);
+        let name = known.map(|known| json!(known.name));
+        completed(sent, [("name", name), ("scope", Some(scope(&call.account(), known)))])
+    };
+    json!({
+        "id": policy.id,
+        "access": policy.access,
+        "permission_groups": policy.permission_groups.iter().map(permission_group).collect::<Vec<_>>(),
+        "resource_groups": policy.resource_groups.iter().map(resource_group).collect::<Vec<_>>(),
+    })
 }
 
 fn find<'a>(known: &'a [Grantable], sent: &Map<String, Value>) -> Option<&'a Grantable> {
@@ -244,7 +221,6 @@ fn completed(sent: &Map<String, Value>, fields: [(&str, Option<Value>); 2]) -> M
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PolicyBody {
-    #[serde(default)]
     pub(crate) id: Option<String>,
     pub(crate) access: String,
     pub(crate) permission_groups: Vec<Map<String, Value>>,

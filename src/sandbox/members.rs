@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::answer::{Reply, with};
+use super::groups::shown_policy;
 use super::routes::RoutedCall;
 use super::seed::Invitation;
 use super::state::{AccountState, StoredGroup, StoredPerson, hex};
@@ -28,14 +29,14 @@ fn settled<'a>(call: &'a mut RoutedCall<'_>) -> Result<(GroupId, &'a StoredGroup
 }
 
 /// All members of the group, as the answers to writes show them.
-pub(crate) fn all_shown(state: &AccountState, id: GroupId) -> Value {
-    let members = state.groups.get(&id).map(|group| state.sorted(&group.members)).unwrap_or_default();
+pub(crate) fn all_shown(state: &AccountState, id: Option<GroupId>) -> Value {
+    let group = id.and_then(|id| state.groups.get(&id));
+    let members = group.map(|group| state.sorted(&group.members)).unwrap_or_default();
     members.into_iter().map(|id| shown(id, state.person(id))).collect()
 }
 
 pub(crate) fn list(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let fuzzy = call.query.take("fuzzyEmail").map(|part| part.to_lowercase());
-    let paging = call.last_paging(1..=500, 100)?;
     let (id, group) = settled(call)?;
     if group.seed.policy_invalid {
         return Err(Reply::policy_invalid());
@@ -47,8 +48,9 @@ pub(crate) fn list(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
             email.is_some_and(|email| email.folded().contains(&part))
         });
     }
-    let page = Reply::page(&sorted, paging, |id| shown(*id, call.state.person(*id)));
-    Ok(if sorted.is_empty() { page.with_result(Value::Null) } else { page })
+    let (page, info) = call.query.page(&sorted, 1..=500, 100)?;
+    let entries = page.into_iter().map(|id| shown(id, call.state.person(id))).collect();
+    Ok(Reply::list(if sorted.is_empty() { Value::Null } else { entries }, info))
 }
 
 pub(crate) fn add(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
@@ -76,16 +78,15 @@ fn write(
     let joining = listed.iter().filter(|id| !present.contains_key(id));
     let mut joining: Vec<&StoredPerson> = joining.filter_map(person).collect();
     if let Some(rejected) = joining.iter().find(|person| person.seed.status == Invitation::Rejected) {
-        let message = format!("{} has rejected the invitation to the account", rejected.email);
-        return Err(Reply::invalid_member(message));
+        return Err(Reply::invalid_member(format!("{} has rejected the invitation to the account", rejected.email)));
     }
     joining.retain(|person| !person.seed.joinable);
     if !joining.is_empty() {
         let unjoinable: Vec<&str> = joining.iter().map(|person| person.email.as_str()).collect();
-        return Err(Reply::bad_request(400, format!("members {} do not have DSR enabled", unjoinable.join(", "))));
+        return Err(Reply::error(400, 400, format!("members {} do not have DSR enabled", unjoinable.join(", "))));
     }
     let effect = change(call.state, id, &listed);
-    Ok(Reply::written(all_shown(call.state, id), effect))
+    Ok(Reply::written(all_shown(call.state, Some(id)), effect))
 }
 
 pub(crate) fn get(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
@@ -104,16 +105,10 @@ pub(crate) fn remove(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let id = call.member()?;
     let (group, stored) = settled(call)?;
     stored.check_writable()?;
-    let person = call.state.person(id);
-    let removed = shown(id, person);
-    let is_known = person.is_some();
-    if call.state.remove_member(group, id) {
-        Ok(Reply::written(removed, true))
-    } else if is_known {
-        Err(Reply::not_in_group())
-    } else {
-        Err(Reply::invalid_member(format!("{id} is not a member of the account")))
-    }
+    let unknown = || Reply::invalid_member(format!("{id} is not a member of the account"));
+    let removed = shown(id, Some(call.state.person(id).ok_or_else(unknown)?));
+    let is_member = call.state.remove_member(group, id);
+    is_member.then(|| Reply::written(removed, true)).ok_or_else(Reply::not_in_group)
 }
 
 /// The user of a membership. The sandbox has no names of people.
@@ -124,7 +119,7 @@ fn user(person: &StoredPerson) -> Value {
 fn shown_person(call: &RoutedCall<'_>, id: MemberId, person: &StoredPerson) -> Value {
     let user = with(user(person), "id", Some(person.user_id(id)));
     let two_factor = person.seed.two_factor.unwrap_or(Some(false));
-    let policies = person.policies.iter().map(|policy| call.state.catalog.shown(policy, &call.account()));
+    let policies = person.policies.iter().map(|policy| shown_policy(call, policy));
     json!({
         "id": id,
         "email": person.email,
@@ -140,16 +135,14 @@ pub(crate) fn list_people(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let order = call.query.take_word("order", &orders)?.unwrap_or("user.email");
     let statuses = [Invitation::Accepted, Invitation::Pending, Invitation::Rejected];
     let status = call.query.take_word("status", &statuses.map(|status| (status.as_str(), status)))?;
-    let paging = call.last_paging(5..=50, 20)?;
-    let sorted = call.state.people_sorted(order, status);
-    Ok(Reply::page(&sorted, paging, |id| {
-        call.state.person(*id).map_or(Value::Null, |person| shown_person(call, *id, person))
-    }))
+    let (page, info) = call.query.page(&call.state.people_sorted(order, status), 5..=50, 20)?;
+    let people = page.into_iter().filter_map(|id| Some(shown_person(call, id, call.state.person(id)?)));
+    Ok(Reply::list(people.collect(), info))
 }
 
 pub(crate) fn token_user(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {
     let owner = call.state.token_owner.and_then(|id| Some((id, call.state.person(id)?)));
-    let no_user = || Reply::forbidden(9109, "Valid user-level authentication not found");
+    let no_user = || Reply::error(403, 9109, "Valid user-level authentication not found");
     let (member, person) = owner.ok_or_else(no_user)?;
     Ok(Reply::read(with(user(person), "id", Some(person.user_id(member).ok_or_else(no_user)?))))
 }

@@ -7,14 +7,15 @@ use std::str::FromStr;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{RawPathParams, Request as HttpRequest};
+use axum::extract::RawPathParams;
+use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, ALLOW, AsHeaderName, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use axum::routing::any;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::form_urlencoded;
 
@@ -51,24 +52,17 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    pub const fn writes(self) -> bool {
-        use Endpoint as E;
-        matches!(
-            self,
-            E::CreateGroup | E::UpdateGroup | E::DeleteGroup | E::AddMembers | E::ReplaceMembers | E::RemoveMember
-        )
-    }
-
-    pub(crate) const fn has_parameters(self) -> bool {
-        use Endpoint as E;
-        matches!(self, E::ListGroups | E::ListMembers | E::ListPeople | E::ListAuditLog | E::ListScimGroups)
-            || matches!(self, E::ListPermissionGroups | E::ListResourceGroups)
+    pub fn writes(self) -> bool {
+        OPERATIONS.iter().any(|(method, _, endpoint, _)| *endpoint == self && *method != "GET")
     }
 }
 
 pub(crate) type Handler = fn(&mut RoutedCall<'_>) -> Result<Reply, Reply>;
 
-/// Every operation: its method, its path below `/client/v4`, its name, and what does it.
+/// The part of every path that the table of operations leaves out.
+const BASE: &str = "/client/v4";
+
+/// Every operation: its method, its path, its name, and what does it.
 const OPERATIONS: [(&str, &str, Endpoint, Handler); 19] = {
     use Endpoint as E;
     [
@@ -95,35 +89,27 @@ const OPERATIONS: [(&str, &str, Endpoint, Handler); 19] = {
 };
 
 /// Routes requests by path. Methods are looked up later, because requests with a wrong one are logged too.
-pub(crate) fn router(account: &Account) -> Router {
-    let unrouted = account.clone();
-    let router = Router::new().fallback(move |request| server::exchange(unrouted.clone(), None, None, request));
-    let paths: BTreeSet<&'static str> = OPERATIONS.iter().map(|(_, path, ..)| *path).collect();
-    paths.into_iter().fold(router, |router, route| {
-        let account = account.clone();
-        let handle = move |params: Result<RawPathParams, _>, request: HttpRequest| {
-            // An error means that an id is not UTF-8, so it is not an id.
-            server::exchange(account.clone(), Some(route), params.ok(), request)
-        };
-        router.route(&format!("/client/v4{route}"), any(handle))
-    })
+pub(crate) fn router(account: Account) -> Router {
+    let paths: BTreeSet<&str> = OPERATIONS.iter().map(|(_, path, ..)| *path).collect();
+    let route = |router: Router<_>, path| router.route(&format!("{BASE}{path}"), any(server::exchange));
+    paths.into_iter().fold(Router::new(), route).fallback(server::exchange).with_state(account)
 }
 
 /// The operation of a method and a route, if the path has one.
 pub(crate) fn operation(route: Option<&str>, method: &str, path: &str) -> Result<(Endpoint, Handler), Reply> {
-    let operations = OPERATIONS.iter().filter(|(_, at, ..)| Some(*at) == route);
+    let Some(route) = route.and_then(|route| route.strip_prefix(BASE)) else {
+        // An empty segment is in the place of an id.
+        let lacks_id = path.contains("//") | path.ends_with('/');
+        let status = if lacks_id { 400 } else { 404 };
+        return Err(Reply::unroutable(status, path));
+    };
+    let operations = OPERATIONS.iter().filter(|(_, at, ..)| *at == route);
     if let Some((.., operation, handler)) = operations.clone().find(|(taken, ..)| *taken == method) {
         return Ok((*operation, *handler));
     }
-    if route.is_none() {
-        // An empty segment is in the place of an id.
-        let lacks_id = path.contains("//") | path.ends_with('/');
-        let status = if lacks_id { StatusCode::BAD_REQUEST } else { StatusCode::NOT_FOUND };
-        return Err(Reply::unroutable(status, path));
-    }
     let allowed: Vec<&str> = operations.map(|(taken, ..)| *taken).collect();
     let message = format!("Method {method} not available for that URI.");
-    Err(Reply::error(StatusCode::METHOD_NOT_ALLOWED, 7001, message).with_header(ALLOW, allowed.join(", ")))
+    Err(Reply::error(405, 7001, message).with_header(ALLOW, allowed.join(", ")))
 }
 
 pub(crate) const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -192,9 +178,7 @@ impl Incoming {
             incoming.request.operation = Some(endpoint);
             incoming.request.group = incoming.id("group");
             incoming.request.member = incoming.id("member");
-            if let Endpoint::AddMembers | Endpoint::ReplaceMembers = endpoint {
-                incoming.request.body_ids = incoming.member_list().unwrap_or_default();
-            }
+            incoming.request.body_ids = incoming.member_list().unwrap_or_default();
         }
         incoming
     }
@@ -210,7 +194,7 @@ impl Incoming {
 
     pub(crate) fn check_ids(&self) -> Result<(), Reply> {
         let valid = self.ids.values().all(|id| hexadecimal::<MemberId>(id).is_some());
-        let unroutable = || Reply::unroutable(StatusCode::BAD_REQUEST, &self.request.path);
+        let unroutable = || Reply::unroutable(400, &self.request.path);
         valid.then_some(()).ok_or_else(unroutable)
     }
 
@@ -225,7 +209,7 @@ impl Incoming {
     pub(crate) fn page(&self) -> Option<u64> {
         use Endpoint as E;
         let (E::ListGroups | E::ListMembers | E::ListPeople) = self.request.operation? else { return None };
-        Query::of(self).ok()?.take("page").map_or(Some(1), |page| page.parse().ok())
+        Query::of(self, usize::MAX).ok()?.take("page").map_or(Some(1), |page| page.parse().ok())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -237,16 +221,15 @@ impl Incoming {
 
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Reply> {
         let Some(body) = &self.body else {
-            return Err(Reply::error(StatusCode::PAYLOAD_TOO_LARGE, 413, "the request body is too large"));
+            return Err(Reply::error(413, 413, "the request body is too large"));
         };
         let essence = self.header(CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
-            let message = "Invalid request headers: Content-Type must be application/json";
-            return Err(Reply::bad_request(6003, message));
+            return Err(Reply::error(400, 6003, "Invalid request headers: Content-Type must be application/json"));
         }
         serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Reply::invalid(format!("invalid request body: {error}")),
-            _ => Reply::bad_request(6007, "Malformed JSON in request body"),
+            _ => Reply::error(400, 6007, "Malformed JSON in request body"),
         })
     }
 
@@ -274,7 +257,6 @@ pub(crate) struct RoutedCall<'a> {
     pub(crate) seed: &'a Seed,
     pub(crate) incoming: &'a Incoming,
     pub(crate) query: Query,
-    pub(crate) page_size_cap: usize,
     /// The instant whose members are shown, because reads can lag; `None` is before every change.
     pub(crate) as_of: Option<Instant>,
 }
@@ -292,23 +274,17 @@ impl RoutedCall<'_> {
     pub(crate) fn member(&self) -> Result<MemberId, Reply> {
         self.incoming.request.member.ok_or_else(Reply::not_in_group)
     }
-
-    /// The parameters that every list accepts; the operation must have read its other parameters before.
-    pub(crate) fn last_paging(&mut self, sizes: RangeInclusive<usize>, usual: usize) -> Result<Paging, Reply> {
-        let page = self.query.take_number("page", 1..=usize::MAX)?.unwrap_or(1);
-        let asked = self.query.take_number("per_page", sizes)?.unwrap_or(usual);
-        let descending = self.query.take_word("direction", &[("asc", false), ("desc", true)])?.unwrap_or(false);
-        self.query.finish()?;
-        Ok(Paging { page, per_page: asked.min(self.page_size_cap), descending })
-    }
 }
 
 /// The parameters of a query. An operation must read each of them.
-#[derive(Debug, Default)]
-pub(crate) struct Query(BTreeMap<String, String>);
+#[derive(Debug)]
+pub(crate) struct Query {
+    parameters: BTreeMap<String, String>,
+    pub(crate) page_size_cap: usize,
+}
 
 impl Query {
-    pub(crate) fn of(incoming: &Incoming) -> Result<Self, Reply> {
+    pub(crate) fn of(incoming: &Incoming, page_size_cap: usize) -> Result<Self, Reply> {
         let text = incoming.request.query.as_deref().unwrap_or_default();
         let mut parameters = BTreeMap::new();
         for (key, value) in form_urlencoded::parse(text.as_bytes()).into_owned() {
@@ -316,11 +292,11 @@ impl Query {
                 return Err(Reply::invalid(format!("the query parameter {key:?} is given twice")));
             }
         }
-        Ok(Self(parameters))
+        Ok(Self { parameters, page_size_cap })
     }
 
     pub(crate) fn take(&mut self, key: &str) -> Option<String> {
-        self.0.remove(key)
+        self.parameters.remove(key)
     }
 
     pub(crate) fn take_as<T>(&mut self, key: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Reply> {
@@ -342,18 +318,35 @@ impl Query {
         })
     }
 
+    /// The requested page of a list, and its `result_info`.
+    pub(crate) fn page<T: Clone>(
+        &mut self,
+        sorted: &[T],
+        sizes: RangeInclusive<usize>,
+        usual: usize,
+    ) -> Result<(Vec<T>, Value), Reply> {
+        let page = self.take_number("page", 1..=usize::MAX)?.unwrap_or(1);
+        let per_page = self.take_number("per_page", sizes)?.unwrap_or(usual).min(self.page_size_cap);
+        let descending = self.take_word("direction", &[("asc", false), ("desc", true)])?.unwrap_or(false);
+        let total = sorted.len();
+        let places = (per_page.saturating_mul(page - 1)..total).take(per_page);
+        let entry = |place| sorted.get(if descending { total - 1 - place } else { place });
+        let entries: Vec<T> = places.filter_map(entry).cloned().collect();
+        let info = json!({
+            "page": page,
+            "per_page": per_page,
+            "count": entries.len(),
+            "total_count": total,
+            "total_pages": total.div_ceil(per_page),
+        });
+        Ok((entries, info))
+    }
+
     /// Refuses parameters that the operation did not read.
     pub(crate) fn finish(&self) -> Result<(), Reply> {
-        match self.0.keys().next() {
+        match self.parameters.keys().next() {
             Some(key) => Err(Reply::invalid(format!("the query parameter {key:?} is not known"))),
             None => Ok(()),
         }
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Paging {
-    pub(crate) page: usize,
-    pub(crate) per_page: usize,
-    pub(crate) descending: bool,
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use clap::ValueEnum as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -97,12 +98,10 @@ impl TryFrom<String> for Share {
 
     fn try_from(text: String) -> Result<Self, String> {
         let percent = text.strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
-        match percent {
-            Some(percent) if (0.0..=100.0).contains(&percent) => {
-                Ok(Self { millionths: (percent * f64::from(WHOLE / 100)).round() as u32 })
-            }
-            _ => Err(format!("{text:?} is not a probability: write a percentage from 0% to 100%")),
-        }
+        let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
+        let percent =
+            percent.ok_or_else(|| format!("{text:?} is not a probability: write a percentage from 0% to 100%"))?;
+        Ok(Self { millionths: (percent * f64::from(WHOLE / 100)).round() as u32 })
     }
 }
 
@@ -173,8 +172,6 @@ pub struct Chance {
     pub per_request: Option<u32>,
 }
 
-const EDGE: [u16; 3] = [502, 520, 524];
-
 /// Numbers that depend only on a text.
 struct Rng([u8; 32]);
 
@@ -190,9 +187,8 @@ impl Rng {
     }
 
     #[expect(clippy::indexing_slicing, reason = "the index is below the length, which is not 0")]
-    fn one_of<T: Copy, const N: usize>(&self, these: [T; N]) -> T {
-        const { assert!(N > 0, "there is nothing to choose from") };
-        these[self.below(1, N)]
+    fn one_of<T: Copy>(&self, these: &[T]) -> T {
+        these[self.below(1, these.len())]
     }
 
     /// A time from one millisecond to the longest.
@@ -206,9 +202,8 @@ impl Rng {
 #[derive(Debug)]
 pub(crate) struct Sampler {
     chance: Chance,
-    /// The groups and people that edits can concern: those of the seed, also after they changed.
-    groups: BTreeMap<GroupId, String>,
-    names: Vec<String>,
+    /// The groups, by name, and people that edits can concern: those of the seed, also after they changed.
+    groups: BTreeMap<String, GroupId>,
     people: Vec<String>,
     /// How often each request, as one text, has arrived.
     seen: BTreeMap<String, u32>,
@@ -216,12 +211,9 @@ pub(crate) struct Sampler {
 
 impl Sampler {
     pub(crate) fn new(chance: Chance, state: &AccountState) -> Result<Self, SeedError> {
-        let groups: BTreeMap<GroupId, String> =
-            state.groups.iter().map(|(id, group)| (*id, group.name.clone())).collect();
-        let mut names: Vec<String> = groups.values().cloned().collect();
-        names.sort_unstable();
+        let groups = state.groups.iter().map(|(id, group)| (group.name.clone(), *id)).collect();
         let people = state.by_email.keys().cloned().collect();
-        let sampler = Self { chance, groups, names, people, seen: BTreeMap::new() };
+        let sampler = Self { chance, groups, people, seen: BTreeMap::new() };
         let kinds = sampler.kinds(&Rng::of(""), None, None);
         let sum: u64 = kinds.iter().map(|(share, ..)| u64::from(share.millionths)).sum();
         if sum > u64::from(WHOLE) {
@@ -259,31 +251,38 @@ impl Sampler {
         let write = endpoint.is_some_and(E::writes);
         let list = matches!(endpoint, Some(E::ListGroups | E::ListMembers | E::ListPeople));
         let membership = matches!(endpoint, Some(E::ListMembers | E::GetMember));
-        let edge = rng.one_of(EDGE);
-        let late_html = Respond { status: edge, html: true, after: true, ..Respond::default() };
+        let status = rng.one_of(&[500, 502, 503]);
+        let server_error = Respond { status, ..Respond::default() };
+        let status = rng.one_of(&[502, 520, 524]);
+        let edge = Respond { status, edge: true, ..Respond::default() };
+        let html = Respond { status, html: true, ..Respond::default() };
+        let late_html = Respond { after: true, ..html.clone() };
+        let retry_after = Some(chance.retry_after.unwrap_or(1));
+        let rate_limited = Respond { status: 429, retry_after, ..Respond::default() };
         let bare = Respond { status: 429, bare: true, ..Respond::default() };
         let smaller = NonZeroU32::MIN.saturating_add(rng.below(1, 50) as u32);
         let late_status = (rng.below(2, 2) == 0).then_some(504);
         let late = Late { after: rng.up_to(chance.late_time), status: late_status, hang: false };
         // Edits concern the request's group, or any group.
-        let any = |names: &[String], nth| names.get(rng.below(nth, names.len())).cloned().unwrap_or_default();
-        let of_request = group.and_then(|id| self.groups.get(&id)).cloned();
-        let group = &of_request.unwrap_or_else(|| any(&self.names, 1));
+        let any_group = |nth| self.groups.keys().nth(rng.below(nth, self.groups.len())).cloned().unwrap_or_default();
+        let of_request = self.groups.iter().find(|(_, id)| Some(**id) == group).map(|(name, _)| name.clone());
+        let group = of_request.unwrap_or_else(|| any_group(1));
+        let member = self.people.get(rng.below(2, self.people.len())).cloned().unwrap_or_default();
         let edit = match rng.below(3, 4) {
-            0 | 2 => Edit::add(group, &any(&self.people, 2)),
-            _ => Edit::remove(group, &any(&self.people, 2)),
+            0 | 2 => Edit::Add { group: group.clone(), member },
+            _ => Edit::Remove { group: group.clone(), member },
         };
         let edit = if rng.below(3, 4) < 2 { Fault::EditBefore(edit) } else { Fault::EditAfter(edit) };
         let regroup = match rng.below(3, 2) {
-            0 => Edit::rename_group(group, &format!("{group} renamed")),
+            0 => Edit::RenameGroup { group: group.clone(), to: format!("{group} renamed") },
             _ => Edit::DeleteGroup(group.clone()),
         };
-        let swap_names = Edit::swap_names(group, &any(&self.names, 2));
+        let swap_names = Edit::SwapNames { group, with: any_group(2) };
         [
             (chance.latency, true, Fault::Latency(chance.latency_time.unwrap_or(Delay::millis(20)))),
-            (chance.rate_limited, true, Fault::rate_limited(chance.retry_after.unwrap_or(1))),
-            (chance.server_error, true, Fault::status(rng.one_of([500, 502, 503]))),
-            (chance.html, true, Fault::html(edge)),
+            (chance.rate_limited, true, Fault::Respond(rate_limited)),
+            (chance.server_error, true, Fault::Respond(server_error)),
+            (chance.html, true, Fault::Respond(html)),
             (chance.late_html, true, Fault::Respond(late_html)),
             (chance.cut_before, true, Fault::Cut(Cut::Before)),
             (chance.cut_after, true, Fault::Cut(Cut::After)),
@@ -298,12 +297,12 @@ impl Sampler {
             (chance.revoke_token, true, Fault::EditBefore(Edit::RevokeToken)),
             (chance.unsuccessful_after, write, Fault::UnsuccessfulAfter),
             (chance.lag, membership, Fault::Lag(rng.up_to(chance.lag_time))),
-            (chance.contradict, list, Fault::Contradict(rng.one_of(Contradiction::EVERY))),
+            (chance.contradict, list, Fault::Contradict(rng.one_of(Contradiction::value_variants()))),
             (chance.numbers_as_text, list, Fault::NumbersAsText),
-            (chance.claim, write, Fault::Claim(rng.one_of(FalseClaim::EVERY))),
+            (chance.claim, write, Fault::Claim(rng.one_of(FalseClaim::value_variants()))),
             (chance.late, write, Fault::Late(late)),
             (chance.swap_names, true, Fault::EditBefore(swap_names)),
-            (chance.edge, true, Fault::edge(edge)),
+            (chance.edge, true, Fault::Respond(edge)),
         ]
     }
 }

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use secrecy::SecretString;
 use serde::de::value::MapAccessDeserializer;
@@ -40,8 +41,7 @@ pub struct Seed {
     /// What the check of the token answers. With another state than `active`, every other request is refused with 401.
     pub token_status: TokenStatus,
     /// When the token expires, as an RFC 3339 instant.
-    #[schemars(extend("format" = "date-time"))]
-    pub token_expires_on: Option<String>,
+    pub token_expires_on: Option<Timestamp>,
     /// The name of the account; without it, it is called Sandbox.
     pub account_name: Option<String>,
     /// The name of the organization that the account belongs to.
@@ -74,19 +74,12 @@ pub struct Seed {
     pub rate_limit: Option<RateLimit>,
     /// The time at the start, an RFC 3339 instant. Each change is then one second later than the previous one.
     /// Without it changes have the present time.
-    #[schemars(extend("format" = "date-time"))]
-    pub clock: Option<String>,
+    pub clock: Option<Timestamp>,
     pub audit_log: SeedAuditLog,
     /// Faults by rule. Of the rules that are due, the first applies.
     pub faults: Vec<FaultRule>,
     /// Faults by seeded chance, for requests without a rule.
     pub chance: Option<Chance>,
-}
-
-impl Seed {
-    pub fn schema() -> schemars::Schema {
-        schemars::schema_for!(Self)
-    }
 }
 
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
@@ -174,8 +167,7 @@ pub struct SeedGroup {
     /// The policies. A group without policies shows no `policies`.
     pub policies: Vec<SeedPolicy>,
     /// When it was created, as an RFC 3339 instant. Without it, a group that settles has just been created.
-    #[schemars(extend("format" = "date-time"))]
-    pub created_on: Option<String>,
+    pub created_on: Option<Timestamp>,
     /// The undocumented `status`, such as V; without it there is none.
     pub status: Option<String>,
     /// Whether listing its members fails with "Policy validation failed".
@@ -191,8 +183,7 @@ pub struct SeedMember {
     pub email: Option<String>,
     pub id: Option<MemberId>,
     /// When the membership began, as an RFC 3339 instant.
-    #[schemars(extend("format" = "date-time"))]
-    pub since: Option<String>,
+    pub since: Option<Timestamp>,
 }
 
 impl From<String> for SeedMember {
@@ -305,8 +296,7 @@ pub struct SeedAuditLog {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeedAuditEntry {
-    #[schemars(extend("format" = "date-time"))]
-    pub time: String,
+    pub time: Timestamp,
     #[serde(default)]
     pub by: EditActor,
     /// The change. The group and the person must be in the account.
@@ -379,7 +369,7 @@ impl TryFrom<String> for Delay {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let signed: jiff::SignedDuration =
+        let signed: SignedDuration =
             text.parse().map_err(|_| format!("{text:?} is not a duration: write it like 50ms or 2s"))?;
         Duration::try_from(signed).map(Self).map_err(|_| format!("{text:?} is negative"))
     }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{RawPathParams, Request as HttpRequest};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{MatchedPath, RawPathParams, Request as HttpRequest, State};
+use axum::http::HeaderName;
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER, USER_AGENT};
-use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::answer::{Reply, ray};
 use super::build::{self, SeedError};
 use super::edit::{AuditRecord, Edit, EditActor};
-use super::fault::{Execution, FalseClaim, Fault, FaultPlan};
+use super::fault::{FalseClaim, Fault, FaultPlan, Late};
 use super::members;
 use super::routes::{Endpoint, Incoming, MAX_BODY, Query, Request, RoutedCall};
 use super::rules::{FaultRule, Sampler, fault_by_rule};
@@ -127,18 +128,20 @@ pub(crate) struct Server {
     pub(crate) requests: BTreeMap<u64, Request>,
     /// The number of writes that were answered or cut but not carried out yet.
     pub(crate) unlanded: usize,
-    limit: RequestLimit,
+    /// When the window of the rate limit ends, and the requests that it has admitted.
+    window: Option<(Instant, u32)>,
 }
 
 pub(crate) async fn exchange(
-    account: Account,
-    route: Option<&str>,
-    params: Option<RawPathParams>,
+    State(account): State<Account>,
+    route: Option<MatchedPath>,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     request: HttpRequest,
 ) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, MAX_BODY).await.ok();
-    let incoming = Incoming::new(head, route, params, body);
+    // Parameters that are not UTF-8 are not ids.
+    let incoming = Incoming::new(head, route.as_ref().map(MatchedPath::as_str), params.ok(), body);
 
     let (number, allowance, plan) = account.lock().arrival(&incoming);
     let Seed { latency, clock_ahead, .. } = account.lock().seed;
@@ -153,12 +156,9 @@ pub(crate) async fn exchange(
 async fn serve(account: Account, number: u64, incoming: Incoming, plan: FaultPlan) -> Reply {
     wait(plan.latency).await;
     let stall = plan.stall;
-    let reply = if let Execution::Later(delay) = plan.effect {
+    let reply = if let Some(Fault::Late(Late { after: Delay(delay), .. })) = plan.ending {
         account.lock().unlanded += 1;
-        let at_once = (!plan.needs_answer()).then(|| {
-            let lost = Reply::ended(plan.ending.as_ref(), incoming.accepts_json(), None);
-            account.lock().deliver(number, lost)
-        });
+        let at_once = plan.reply(incoming.accepts_json()).map(|lost| account.lock().deliver(number, lost));
         // The request is carried out even if the client no longer waits.
         let landing = tokio::spawn(async move {
             wait(delay).await;
@@ -187,13 +187,12 @@ impl Server {
     pub(crate) fn new(seed: &Seed) -> Result<Self, SeedError> {
         let state = build::state(seed)?;
         let sampler = seed.chance.clone().map(|chance| Sampler::new(chance, &state)).transpose()?;
-        let limit = RequestLimit::new(seed.rate_limit);
-        Ok(Self { state, seed: seed.clone(), sampler, requests: BTreeMap::new(), unlanded: 0, limit })
+        Ok(Self { state, seed: seed.clone(), sampler, requests: BTreeMap::new(), unlanded: 0, window: None })
     }
 
     /// The number of a request, the headers about the rate limit, and what happens to the request if it is admitted.
     fn arrival(&mut self, incoming: &Incoming) -> (u64, [(HeaderName, String); 2], Result<FaultPlan, Reply>) {
-        let (admitted, allowance) = self.limit.count(incoming.request.arrived);
+        let (admitted, allowance) = self.admit(incoming.request.arrived);
         let fault = if admitted.is_ok() { self.fault(incoming) } else { None };
         self.state.arrived += 1;
         let number = self.state.arrived;
@@ -202,6 +201,29 @@ impl Server {
             self.requests.pop_first();
         }
         (number, allowance, admitted.map(|()| FaultPlan::new(fault)))
+    }
+
+    /// Whether a request is admitted, and the headers of its answer.
+    fn admit(&mut self, now: Instant) -> (Result<(), Reply>, [(HeaderName, String); 2]) {
+        let Some(RateLimit { requests, window, spent }) = self.seed.rate_limit else {
+            // The live API's limit. Nothing uses it up.
+            return (Ok(()), allowance(1200, 1200, 300, 300));
+        };
+        let next = now + window.0.min(YEAR);
+        let (ends, spent) = match self.window {
+            None => (next, spent),
+            // The seed's spent requests count only in the first window.
+            Some((ends, _)) if ends <= now => (next, 0),
+            Some(current) => current,
+        };
+        let reset = whole_seconds(ends.saturating_duration_since(now));
+        let is_admitted = spent < requests;
+        let spent = spent + u32::from(is_admitted);
+        self.window = Some((ends, spent));
+        let message = "Please wait and consider throttling your request speed";
+        let refusal = || Reply::error(429, 971, message).with_header(RETRY_AFTER, reset);
+        let allowance = allowance(requests, requests.saturating_sub(spent), whole_seconds(window.0), reset);
+        (is_admitted.then_some(()).ok_or_else(refusal), allowance)
     }
 
     /// The fault of a request: by rule, or else by chance.
@@ -213,10 +235,10 @@ impl Server {
     }
 
     fn answer(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Reply {
-        let answer = (plan.effect != Execution::Never).then(|| self.carry_out(number, incoming, plan));
-        let reply = Reply::ended(plan.ending.as_ref(), incoming.accepts_json(), answer);
+        let answer = plan.has_effect().then(|| self.carry_out(number, incoming, plan));
+        let reply = plan.reply(incoming.accepts_json()).or(answer).unwrap_or_else(Reply::nothing);
         let Request { method, path, .. } = &incoming.request;
-        tracing::debug!(number, method, path, status = reply.status(), effect = ?plan.effect, ending = ?plan.ending, "the sandbox answers");
+        tracing::debug!(number, method, path, status = reply.status(), claim = ?plan.claim, ending = ?plan.ending, "the sandbox answers");
         self.deliver(number, reply)
     }
 
@@ -256,32 +278,37 @@ impl Server {
         if let (Some(mine), Some(asked)) = (self.seed.account_id, incoming.id::<AccountId>("account"))
             && mine != asked
         {
-            return Err(Reply::forbidden(9109, "Unauthorized to access requested resource"));
+            return Err(Reply::error(403, 9109, "Unauthorized to access requested resource"));
         }
-        let query = Query::of(incoming)?;
-        if !operation.has_parameters() {
+        let cap = [self.seed.page_size_cap, plan.clamp].into_iter().flatten().min();
+        let query = Query::of(incoming, cap.map_or(usize::MAX, |cap| cap.get() as usize))?;
+        if operation.writes() {
             query.finish()?;
         }
-        let claim = match plan.effect {
-            Execution::Claimed(claim) if operation.writes() => Some((claim, self.state.clone())),
-            _ => None,
-        };
-        let cap = [self.seed.page_size_cap, plan.clamp].into_iter().flatten().min();
-        let page_size_cap = cap.map_or(usize::MAX, |cap| cap.get() as usize);
+        let claim = plan.claim.filter(|_| operation.writes()).map(|claim| (claim, self.state.clone()));
         let as_of = Instant::now().checked_sub(self.seed.lag.0.max(plan.lag));
         self.state.request = Some(number);
-        let (state, seed) = (&mut self.state, &self.seed);
-        let result = handler(&mut RoutedCall { state, seed, incoming, query, page_size_cap, as_of });
+        let mut call = RoutedCall { state: &mut self.state, seed: &self.seed, incoming, query, as_of };
+        let done = handler(&mut call).and_then(|reply| call.query.finish().map(|()| reply));
         self.state.request = None;
         if let Some((claim, real)) = claim {
             let imagined = std::mem::replace(&mut self.state, real);
-            let group = incoming.request.group;
-            return result.map(|done| claimed(claim, &done, group, &imagined, &self.state));
+            return done.map(|done| {
+                let members = |of: &AccountState| members::all_shown(of, incoming.request.group);
+                let result = match claim {
+                    FalseClaim::Done => done.result().clone(),
+                    FalseClaim::DoneList => members(&imagined),
+                    FalseClaim::Unchanged => members(&self.state),
+                    FalseClaim::Empty => json!([]),
+                    FalseClaim::Null => Value::Null,
+                };
+                Reply::written(result, false)
+            });
         }
-        if result.is_ok() && operation.writes() {
+        if done.is_ok() && operation.writes() {
             self.audit(number, incoming);
         }
-        result
+        done
     }
 
     fn audit(&mut self, number: u64, incoming: &Incoming) {
@@ -317,7 +344,7 @@ impl Server {
             return Err(if incoming.headers.contains_key(AUTHORIZATION) {
                 Reply::unauthorized()
             } else {
-                Reply::forbidden(9109, "Unknown X-Auth-Key or X-Auth-Email")
+                Reply::error(403, 9109, "Unknown X-Auth-Key or X-Auth-Email")
             });
         }
         if self.seed.token_status != TokenStatus::Active && operation != Endpoint::VerifyToken {
@@ -326,29 +353,10 @@ impl Server {
         let is_new = self.seed.token_settles > 0;
         self.seed.token_settles = self.seed.token_settles.saturating_sub(1);
         if is_new || (operation.writes() && self.seed.token_access == Access::Read) {
-            return Err(Reply::forbidden(10000, "Authentication error"));
+            return Err(Reply::error(403, 10000, "Authentication error"));
         }
         Ok(())
     }
-}
-
-/// The answer that claims an effect: the account is still the real one, not the imagined one.
-fn claimed(
-    claim: FalseClaim,
-    done: &Reply,
-    group: Option<GroupId>,
-    imagined: &AccountState,
-    real: &AccountState,
-) -> Reply {
-    let members = |of: &AccountState| group.map_or_else(|| json!([]), |group| members::all_shown(of, group));
-    let result = match claim {
-        FalseClaim::Done => done.result().clone(),
-        FalseClaim::DoneList => members(imagined),
-        FalseClaim::Unchanged => members(real),
-        FalseClaim::Empty => json!([]),
-        FalseClaim::Null => Value::Null,
-    };
-    Reply::written(result, false)
 }
 
 /// The token or the key of a request.
@@ -357,8 +365,7 @@ fn secret(incoming: &Incoming) -> Result<&str, Reply> {
     let [token, email, key] = ["authorization", "x-auth-email", "x-auth-key"].map(|name| incoming.header(name));
     let secret = match (token, email, key) {
         (None, None, None) => {
-            let message = "Missing X-Auth-Key, X-Auth-Email or Authorization headers";
-            return Err(Reply::bad_request(9106, message));
+            return Err(Reply::error(400, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers"));
         }
         (Some(value), _, _) => {
             let parts = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
@@ -366,52 +373,15 @@ fn secret(incoming: &Incoming) -> Result<&str, Reply> {
         }
         (None, email, key) => email.filter(is_word).and(key),
     };
-    secret.filter(is_word).ok_or_else(|| Reply::bad_request(6003, "Invalid request headers"))
+    secret.filter(is_word).ok_or_else(|| Reply::error(400, 6003, "Invalid request headers"))
 }
 
-/// The live API's limit, which answers report if the seed sets none. Nothing uses it up.
-const USUAL: RateLimit = RateLimit { requests: 1200, window: Delay(Duration::from_secs(300)), spent: 0 };
-
-#[derive(Debug)]
-struct RequestLimit {
-    limit: Option<RateLimit>,
-    ends: Option<Instant>,
-    spent: u32,
-}
-
-impl RequestLimit {
-    fn new(limit: Option<RateLimit>) -> Self {
-        Self { limit, ends: None, spent: limit.unwrap_or(USUAL).spent }
-    }
-
-    /// Whether a request is admitted, and the headers of its answer.
-    fn count(&mut self, now: Instant) -> (Result<(), Reply>, [(HeaderName, String); 2]) {
-        let RateLimit { requests, window, .. } = self.limit.unwrap_or(USUAL);
-        let mut left = window.0;
-        if self.limit.is_some() {
-            if self.ends.is_some_and(|ends| ends <= now) {
-                // The seed's spent requests count only in the first window.
-                (self.ends, self.spent) = (None, 0);
-            }
-            left = self.ends.get_or_insert_with(|| now + window.0.min(YEAR)).saturating_duration_since(now);
-        }
-        let reset = whole_seconds(left);
-        let admitted = if self.spent < requests {
-            self.spent += u32::from(self.limit.is_some());
-            Ok(())
-        } else {
-            let message = "Please wait and consider throttling your request speed";
-            let refusal = Reply::error(StatusCode::TOO_MANY_REQUESTS, 971, message);
-            Err(refusal.with_header(RETRY_AFTER, reset.to_string()))
-        };
-        let remaining = requests.saturating_sub(self.spent);
-        let window = whole_seconds(window.0);
-        let headers = [
-            ("ratelimit", format!("\"default\";r={remaining};t={reset}")),
-            ("ratelimit-policy", format!("\"default\";q={requests};w={window}")),
-        ];
-        (admitted, headers.map(|(name, value)| (HeaderName::from_static(name), value)))
-    }
+/// The headers about the rate limit.
+fn allowance(requests: u32, remaining: u32, window: u64, reset: u64) -> [(HeaderName, String); 2] {
+    [
+        (HeaderName::from_static("ratelimit"), format!("\"default\";r={remaining};t={reset}")),
+        (HeaderName::from_static("ratelimit-policy"), format!("\"default\";q={requests};w={window}")),
+    ]
 }
 
 /// Seconds, rounded up, so that the wait is long enough.
@@ -426,10 +396,10 @@ mod tests {
     #[test]
     fn a_new_window_lets_requests_in_again() {
         let limit = RateLimit { requests: 2, window: Delay(Duration::from_secs(4)), spent: 1 };
-        let mut limiter = RequestLimit::new(Some(limit));
+        let mut server = Server::new(&Seed { rate_limit: Some(limit), ..Seed::default() }).unwrap();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let admitted = [0, 1, 3, 4, 5, 6].map(|seconds| limiter.count(at(seconds)).0.is_ok());
+        let admitted = [0, 1, 3, 4, 5, 6].map(|seconds| server.admit(at(seconds)).0.is_ok());
         assert_eq!(admitted, [true, false, false, true, true, false]);
     }
 

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::answer::Reply;
 use super::edit::{AuditPlace, AuditRecord};
-use super::groups::{Catalog, PolicyBody};
+use super::groups::{Grantable, PolicyBody};
 use super::seed::{Invitation, MemberOrder, SeedGroup, SeedPerson};
-use crate::model::{Email, GroupId, MemberId};
+use crate::model::{Email, EmailError, GroupId, MemberId};
 
 /// A person of the seed, with the addresses that can change.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl StoredGroup {
     /// The API does not change a group that SCIM manages.
     pub(crate) fn check_writable(&self) -> Result<(), Reply> {
         let message = "the user group is synchronized by SCIM and cannot be changed or deleted here";
-        if self.seed.scim { Err(Reply::bad_request(400, message)) } else { Ok(()) }
+        if self.seed.scim { Err(Reply::error(400, 400, message)) } else { Ok(()) }
     }
 }
 
@@ -83,7 +83,8 @@ pub(crate) struct AccountState {
     pub(crate) groups: BTreeMap<GroupId, StoredGroup>,
     /// A cache. It is emptied when people change.
     sorted_people: BTreeMap<(&'static str, Option<Invitation>), Arc<[MemberId]>>,
-    pub(crate) catalog: Catalog,
+    pub(crate) permission_groups: Vec<Grantable>,
+    pub(crate) resource_groups: Vec<Grantable>,
     pub(crate) audit_log: BTreeMap<AuditPlace, AuditRecord>,
     /// How many requests to the members of a group that is created are answered with 404.
     pub(crate) new_groups_settle: u32,
@@ -163,13 +164,8 @@ impl AccountState {
     }
 
     fn tick(&mut self) -> Timestamp {
-        match &mut self.clock {
-            None => now(),
-            Some(now) => {
-                *now = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(*now);
-                *now
-            }
-        }
+        self.clock = self.clock.map(|last| last.saturating_add(SignedDuration::from_secs(1)).unwrap_or(last));
+        self.clock.unwrap_or_else(now)
     }
 
     /// Replaces the group's members; returns whether that changed anything. Members who stay keep the time they were
@@ -223,8 +219,8 @@ impl AccountState {
             created_on: now,
             modified_on: now,
             policies: self.stored(policies, &[]),
-            members: BTreeMap::new(),
             seed: SeedGroup { settling: self.new_groups_settle, ..SeedGroup::default() },
+            ..StoredGroup::default()
         };
         self.groups.insert(id, group);
         id
@@ -263,21 +259,24 @@ impl AccountState {
     }
 
     /// Finds a person by email or id. An unknown address becomes an accepted member.
-    pub(crate) fn find_or_add_person(&mut self, who: &str) -> Option<MemberId> {
-        match who.parse() {
-            Ok(email) => Some(self.person_with_or_new(&email)),
-            Err(_) => self.find_person(who),
+    pub(crate) fn find_or_add_person(&mut self, who: &str) -> Result<MemberId, EmailError> {
+        if let Some(id) = self.find_person(who) {
+            return Ok(id);
         }
+        let email: Email = who.parse()?;
+        let id = self.new_person_id(&email);
+        self.insert_person(id, StoredPerson::new(email, SeedPerson::from(who.to_owned())));
+        Ok(id)
     }
 
-    /// Finds a person by address, or adds an accepted member with it.
-    pub(crate) fn person_with_or_new(&mut self, email: &Email) -> MemberId {
-        self.person_with(email).unwrap_or_else(|| {
-            // A person who had the address before may still have the derived id.
-            let id = id_of_person(email, |id| !self.people.contains_key(&id));
-            self.insert_person(id, StoredPerson::new(email.clone(), SeedPerson::from(email.to_string())));
-            id
-        })
+    /// The id of an account member with an address: the first derived id that is free. A person who had the address
+    /// before may still have the first one.
+    pub(crate) fn new_person_id(&self, email: &Email) -> MemberId {
+        let mut id = derive("member", email.folded());
+        while self.people.contains_key(&id) {
+            id = derive("next member", id.as_str());
+        }
+        id
     }
 
     pub(crate) fn record_request(&mut self, time: Timestamp, record: AuditRecord) {
@@ -312,16 +311,6 @@ impl AccountState {
         self.insert_person(id, person);
         true
     }
-}
-
-/// The id of an account member with an address: the first derived id that is free.
-pub(crate) fn id_of_person(email: &Email, free: impl Fn(MemberId) -> bool) -> MemberId {
-    let address = email.folded();
-    let mut id = derive("member", address);
-    while !free(id) {
-        id = derive("next member", id.as_str());
-    }
-    id
 }
 
 pub(crate) fn hex(kind: &str, text: &str) -> String {

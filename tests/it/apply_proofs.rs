@@ -6,7 +6,9 @@ use std::time::Duration;
 use convoke::sandbox::{Contradiction, Delay, Edit, Endpoint, FalseClaim, Fault, FaultRule, Match, Seed, SeedPerson};
 use serde_json::Value;
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedPersonExt as _};
+use crate::builders::{
+    EditExt as _, FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedPersonExt as _,
+};
 use crate::harness::{World, config, given};
 
 fn names(value: &Value) -> Vec<&str> {

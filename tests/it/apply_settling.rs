@@ -3,7 +3,7 @@
 use convoke::sandbox::{Cut, Delay, Edit, Endpoint, Fault, FaultRule, Match, Seed};
 use insta::assert_snapshot;
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{EditExt as _, FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given};
 
 const WRITES: [Endpoint; 3] = [Endpoint::AddMembers, Endpoint::ReplaceMembers, Endpoint::RemoveMember];

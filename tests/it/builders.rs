@@ -1,11 +1,12 @@
 //! Builders of seeds, fault rules and edits. The program reads these types from YAML, so only tests need builders.
 
 use std::num::NonZeroU32;
+use std::path::Path;
 
 use convoke::model::GroupId;
 use convoke::sandbox::{
-    Edit, EditActor, Endpoint, Fault, FaultRule, Invitation, Match, Seed, SeedEntry, SeedGroup, SeedMember, SeedPerson,
-    Share,
+    Edit, EditActor, Endpoint, Fault, FaultRule, Invitation, Match, Respond, Seed, SeedEntry, SeedGroup, SeedMember,
+    SeedPerson, Share,
 };
 
 const fn entry<T>(value: T) -> SeedEntry<T> {
@@ -13,6 +14,7 @@ const fn entry<T>(value: T) -> SeedEntry<T> {
 }
 
 pub trait SeedExt {
+    fn load(path: &Path) -> Self;
     /// Adds this person to the account.
     fn person(self, person: impl IntoPerson) -> Self;
     /// Adds these people to the account.
@@ -26,6 +28,10 @@ pub trait SeedExt {
 }
 
 impl SeedExt for Seed {
+    fn load(path: &Path) -> Self {
+        Self::parse(path, &std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
     fn person(mut self, person: impl IntoPerson) -> Self {
         self.people.push(entry(person.into_person()));
         self
@@ -197,13 +203,62 @@ impl FaultRuleExt for FaultRule {
     }
 }
 
+/// Faults that answer with an error. The request is not carried out.
+pub trait FaultExt {
+    /// A JSON error with this status.
+    fn status(status: u16) -> Self;
+    /// An HTML error with this status, as from the edge.
+    fn html(status: u16) -> Self;
+    /// An error of the edge with this status.
+    fn edge(status: u16) -> Self;
+    fn rate_limited(retry_after: u64) -> Self;
+}
+
+impl FaultExt for Fault {
+    fn status(status: u16) -> Self {
+        Self::Respond(Respond { status, ..Respond::default() })
+    }
+
+    fn html(status: u16) -> Self {
+        Self::Respond(Respond { status, html: true, ..Respond::default() })
+    }
+
+    fn edge(status: u16) -> Self {
+        Self::Respond(Respond { status, edge: true, ..Respond::default() })
+    }
+
+    fn rate_limited(retry_after: u64) -> Self {
+        Self::Respond(Respond { status: 429, retry_after: Some(retry_after), ..Respond::default() })
+    }
+}
+
 pub trait EditExt {
+    fn add(group: &str, member: &str) -> Self;
+    fn remove(group: &str, member: &str) -> Self;
+    fn rename_group(group: &str, to: &str) -> Self;
+    fn swap_names(group: &str, with: &str) -> Self;
     fn change_email(member: &str, to: &str) -> Self;
     /// This edit with an actor, for the audit log.
     fn by(self, actor: EditActor) -> Self;
 }
 
 impl EditExt for Edit {
+    fn add(group: &str, member: &str) -> Self {
+        Self::Add { group: group.into(), member: member.into() }
+    }
+
+    fn remove(group: &str, member: &str) -> Self {
+        Self::Remove { group: group.into(), member: member.into() }
+    }
+
+    fn rename_group(group: &str, to: &str) -> Self {
+        Self::RenameGroup { group: group.into(), to: to.into() }
+    }
+
+    fn swap_names(group: &str, with: &str) -> Self {
+        Self::SwapNames { group: group.into(), with: with.into() }
+    }
+
     fn change_email(member: &str, to: &str) -> Self {
         Self::ChangeEmail { member: member.into(), to: to.into() }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use convoke::sandbox::{self, Delay, Endpoint, Fault, FaultRule, Match, Seed};
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{EditExt as _, FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, binary, given};
 use crate::live::LiveAccount;
 

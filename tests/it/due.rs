@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed, SeedPerson};
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedPersonExt as _};
+use crate::builders::{FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedPersonExt as _};
 use crate::harness::{World, given, people};
 
 const RUN: &str = "apply --due --yes --at 2026-06-16";

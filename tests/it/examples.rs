@@ -3,6 +3,7 @@
 use convoke::sandbox::Seed;
 
 use crate::blocking::BlockingSandbox;
+use crate::builders::SeedExt as _;
 use crate::harness::{Outcome, nothing, repository};
 
 struct Example {
@@ -29,7 +30,7 @@ impl Example {
     }
 
     fn start(&self) -> BlockingSandbox {
-        BlockingSandbox::start(&Seed::load(&repository(self.seed)).unwrap())
+        BlockingSandbox::start(&Seed::load(&repository(self.seed)))
     }
 
     #[track_caller]

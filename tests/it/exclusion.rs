@@ -2,7 +2,7 @@
 
 use convoke::sandbox::{Delay, Edit, Endpoint, FalseClaim, Fault, FaultRule, Late, Match, Seed};
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{EditExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given};
 
 const LIMITS: &str = "version: 1\nsettings: {limits: {group_removals: 100%, total_removals: 100%}}\ngroups:\n";

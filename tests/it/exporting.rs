@@ -2,7 +2,7 @@
 
 use convoke::sandbox::{Contradiction, Endpoint, Fault, FaultRule, Match, Seed};
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{ACCOUNT, given};
 
 fn account() -> Seed {

@@ -4,7 +4,7 @@
 use convoke::sandbox::{Access, Delay, Endpoint, Fault, FaultRule, Match, RateLimit, Respond, Seed};
 use insta::assert_snapshot;
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{TOKEN, World, given};
 use crate::server::unused_address;
 

@@ -3,7 +3,7 @@
 use convoke::sandbox::{Cut, Delay, Edit, Endpoint, Fault, FaultRule, Late, Match, Seed};
 use serde_json::Value;
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{EditExt as _, FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given, repository};
 
 const MEMBERS: [&str; 6] =

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use convoke::sandbox::{Delay, Endpoint, Fault, FaultRule, Match, RateLimit, Seed};
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, in_sync};
 
 /// Enough groups for three windows of the limit below.

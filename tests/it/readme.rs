@@ -8,6 +8,7 @@ use convoke::commands::Exit;
 use convoke::sandbox::Seed;
 
 use crate::blocking::BlockingSandbox;
+use crate::builders::SeedExt as _;
 use crate::harness::{nothing, repository};
 
 /// The commands in the README's shell blocks.
@@ -38,7 +39,7 @@ fn first_two_commands_need_only_rust() {
 
 #[test]
 fn every_command_of_the_readme_works() {
-    let seed = Seed::load(&repository("examples/quickstart/seed.yaml")).unwrap();
+    let seed = Seed::load(&repository("examples/quickstart/seed.yaml"));
     let sandbox = BlockingSandbox::start(&seed);
     // The commands refer to the repository's files but write into a temporary folder.
     let mut world = nothing().env("CLOUDFLARE_BASE_URL", sandbox.base_url());

@@ -7,7 +7,7 @@ use convoke::plan::{self, Beginnings, Digest, ReviewFacts, Standing};
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
 use crate::account::{AccountBuilder, member, parsed, policy};
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given, repository};
 
 const FILES: &str = "\

@@ -56,6 +56,16 @@ fn invalid_seed_is_reported_with_place() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_seed_without_an_end_is_too_large() {
+    assert_snapshot!(world().run("plan --sandbox /dev/zero"), @"
+    exit 65
+    -- stderr
+    error: cannot read the seed /dev/zero: it is larger than 67108864 bytes
+    ");
+}
+
+#[test]
 fn configuration_is_not_accepted_as_a_seed() {
     let file = "version: 1\nsettings: {}\ngroups:\n  Admins:\n    members: [alice@example.com]\n";
     assert_snapshot!(world().file("files.yaml", file).run("plan --sandbox files.yaml"), @"

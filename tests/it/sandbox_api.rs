@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::builders::{
-    EditActorExt as _, EditExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedGroupExt as _,
+    EditActorExt as _, EditExt as _, FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedGroupExt as _,
     SeedPersonExt as _, ShareExt as _,
 };
 use crate::harness::ACCOUNT;

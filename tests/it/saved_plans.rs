@@ -3,7 +3,7 @@
 
 use convoke::sandbox::{Edit, Endpoint, Fault, FaultRule, Match, Seed, SeedPerson};
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedPersonExt as _};
+use crate::builders::{EditExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _, SeedPersonExt as _};
 use crate::harness::{World, given};
 
 fn seed() -> Seed {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use convoke::config;
 use serde_json::Value;
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{files_below, given, nothing, repository};
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 

@@ -4,7 +4,7 @@ use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
 use serde_json::{Value, json};
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{ACCOUNT, TOKEN, World, admins, given, nothing};
 use crate::server::{GROUP, Reply, Request, Server};
 

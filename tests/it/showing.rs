@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
 
-use crate::builders::{FaultRuleExt as _, MatchExt as _, SeedExt as _};
+use crate::builders::{FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given, nothing};
 
 fn team() -> Seed {

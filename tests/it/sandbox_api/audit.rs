@@ -13,7 +13,7 @@ async fn entries(given: &Given, query: &str) -> Vec<Value> {
 }
 
 fn at(clock: &str) -> Seed {
-    Seed { clock: Some(clock.into()), ..small() }
+    Seed { clock: Some(clock.parse().unwrap()), ..small() }
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ use super::planning::policy;
 use super::scenario::{LATENCY, Scenario, start};
 use super::steps::{Cut, Question, Run, Scope, Step};
 use super::truth::Truth;
-use crate::builders::{FaultRuleExt as _, MatchExt as _};
+use crate::builders::{EditExt as _, FaultRuleExt as _, MatchExt as _};
 use crate::live::LiveAccount;
 
 /// How long calls and contradictory readings are repeated: long enough for lagging reads to become current.
