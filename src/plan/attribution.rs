@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contents::{Action, Plan};
+use super::contents::Action;
 use crate::model::{GroupId, MemberId};
 
 /// An entry this close to the recorded beginning of a membership belongs to it. The two times come from different
@@ -77,12 +77,6 @@ pub struct Attribution {
     pub by: Author,
 }
 
-impl Plan {
-    pub fn attributed(&self) -> u64 {
-        self.differences().filter(|(_, change)| change.by.is_some()).count() as u64
-    }
-}
-
 /// The author of one difference: of the addition of an unexpected member, or of the removal of a missing one.
 /// `action` is the planned change. `recorded` can be in any order.
 pub fn attribute(
@@ -97,29 +91,30 @@ pub fn attribute(
     let mut changes: Vec<&RecordedChange> =
         of_group.filter(|change| change.time.map_or(added_at.is_none(), is_near)).collect();
     changes.sort_by_key(|change| change.time);
-    let wanted = if action == Action::Remove { Meaning::Joined } else { Meaning::Left };
-    let (mut last, mut known, mut unclear) = (None, None, None);
+    let (wanted, opposite) = match action {
+        Action::Remove => (Meaning::Joined, Meaning::Left),
+        Action::Add => (Meaning::Left, Meaning::Joined),
+    };
+    let mut all: Vec<(&RecordedChange, Meaning)> =
+        changes.into_iter().filter_map(|change| Some((change, meaning(&change.effect, member, wanted)?))).collect();
+    // Only what came after the last opposite change can have made the difference.
+    let last = all.iter().rposition(|(_, meaning)| *meaning == opposite);
+    let all = all.split_off(last.map_or(0, |last| last + 1));
     // Whether other entries could have made the same change.
-    let mut doubtful = false;
-    for change in changes {
-        match meaning(&change.effect, member, wanted) {
-            Meaning::Nothing => {}
-            Meaning::Unclear => (unclear, doubtful) = (Some(change), true),
-            same if last == Some(same) => doubtful |= same == wanted,
-            same if same == wanted => {
-                // A removal of somebody who has left is refused, and not recorded. An addition may have had no effect.
-                doubtful &= action == Action::Remove || unclear.is_some_and(|change| change.time.is_none());
-                (last, known, unclear) = (Some(same), Some(change), None);
-            }
-            other => (last, known, unclear, doubtful) = (Some(other), None, None, false),
+    let (change, is_doubtful) = match all.iter().position(|(_, meaning)| *meaning == wanted) {
+        None => (all.last()?.0, true),
+        Some(place) => {
+            let (earlier, rest) = all.split_at(place);
+            // A removal of somebody who has left is refused, and not recorded. An addition may have had no effect.
+            let is_second = earlier.last().is_some_and(|it| action == Action::Remove || it.0.time.is_none());
+            (rest.first()?.0, is_second || rest.len() > 1)
         }
-    }
-    let change = known.or(unclear)?;
+    };
     let is_single = match &change.effect {
         RecordedEffect::Added(Some(_)) => added_at.is_some(),
         effect => matches!(effect, RecordedEffect::Removed(_)),
     };
-    let certain = is_single && !doubtful && change.time.is_some();
+    let certain = is_single && !is_doubtful && change.time.is_some();
     Some(Attribution { certain, time: change.time, by: change.by.clone() })
 }
 
@@ -128,21 +123,20 @@ pub fn attribute(
 enum Meaning {
     Joined,
     Left,
-    Nothing,
     Unclear,
 }
 
-fn meaning(effect: &RecordedEffect, member: MemberId, wanted: Meaning) -> Meaning {
+fn meaning(effect: &RecordedEffect, member: MemberId, wanted: Meaning) -> Option<Meaning> {
     match effect {
-        RecordedEffect::Added(Some(members)) | RecordedEffect::Replaced(Some(members)) if members.contains(&member) => {
-            Meaning::Joined
-        }
-        RecordedEffect::Replaced(Some(_)) => Meaning::Left,
-        RecordedEffect::Removed(removed) if *removed == member => Meaning::Left,
-        RecordedEffect::Added(Some(_)) | RecordedEffect::Removed(_) => Meaning::Nothing,
+        RecordedEffect::Added(Some(members)) => members.contains(&member).then_some(Meaning::Joined),
+        RecordedEffect::Replaced(Some(members)) if members.contains(&member) => Some(Meaning::Joined),
+        RecordedEffect::Replaced(Some(_)) => Some(Meaning::Left),
+        RecordedEffect::Removed(removed) => (*removed == member).then_some(Meaning::Left),
         // An addition never removes anybody, whomever it names.
-        RecordedEffect::Added(None) if wanted == Meaning::Left => Meaning::Nothing,
-        RecordedEffect::Added(None) | RecordedEffect::Replaced(None) | RecordedEffect::Unknown => Meaning::Unclear,
+        RecordedEffect::Added(None) if wanted == Meaning::Left => None,
+        RecordedEffect::Added(None) | RecordedEffect::Replaced(None) | RecordedEffect::Unknown => {
+            Some(Meaning::Unclear)
+        }
     }
 }
 

@@ -44,13 +44,8 @@ impl Says {
 fn timeline(group: Option<&DesiredGroup>, entries: &[&DesiredMember]) -> Vec<(Timestamp, Says)> {
     let ends = entries.iter().flat_map(|entry| entry.from().into_iter().chain(entry.until()));
     let times: BTreeSet<Timestamp> = ends.chain([Timestamp::MIN]).collect();
-    let mut line: Vec<(Timestamp, Says)> = Vec::new();
-    for time in times {
-        let says = Says::of(group, entries, time);
-        if line.last().is_none_or(|(_, last)| *last != says) {
-            line.push((time, says));
-        }
-    }
+    let mut line: Vec<_> = times.into_iter().map(|time| (time, Says::of(group, entries, time))).collect();
+    line.dedup_by_key(|(_, says)| *says);
     line
 }
 

@@ -226,24 +226,20 @@ impl<'p> Comparison<'p, '_> {
     /// Holds the removals of all members whom a blocked entry could mean, when all blocked entries are known.
     fn hold_possible_people(self) {
         let people = &self.inputs.people;
-        let mut lines: BTreeMap<&str, &Origin> = BTreeMap::new();
-        for blocked in &self.plan.blocked {
-            if let Some(person) = &blocked.entry {
-                lines.entry(written(person)).or_insert(&blocked.origin);
-            }
-        }
+        // Of several lines that name a person, the first counts.
+        let lines = self.plan.blocked.iter().rev();
+        let lines = lines.filter_map(|blocked| Some((written(blocked.entry.as_ref()?), &blocked.origin)));
+        let lines: BTreeMap<&str, &Origin> = lines.collect();
         if lines.is_empty() && self.declared_elsewhere.is_empty() {
             return;
         }
         let blocked = Texts::new(lines);
-        let mut seen: BTreeMap<MemberId, Option<Origin>> = BTreeMap::new();
         for group in &mut self.plan.groups {
             group.hold(|change| {
                 let id = change.member.id;
-                let meant = || people.texts(id).find_map(|text| blocked.any_alike(text, tolerance)).cloned();
-                let meant = seen.entry(id).or_insert_with(meant).clone();
                 let declared = self.declared_elsewhere.get(&id).filter(|_| change.expired.is_none());
-                declared.cloned().or(meant)
+                let meant = || people.texts(id).find_map(|text| blocked.any_alike(text, tolerance));
+                declared.or_else(meant).cloned()
             });
         }
     }

@@ -97,7 +97,6 @@ struct Exchange {
 }
 
 struct ExclusionCheck<'a> {
-    rules: &'a Desired,
     current: &'a Observed,
     plan: &'a mut Plan,
     places: BTreeMap<GroupId, usize>,
@@ -130,7 +129,7 @@ impl<'a> ExclusionCheck<'a> {
             }
         }
         let places = plan.groups.iter().enumerate().map(|(place, group)| (group.id, place)).collect();
-        Self { rules, current, plan, places, partners, declared }
+        Self { current, plan, places, partners, declared }
     }
 
     fn partners(&self, group: &GroupPlan) -> &[GroupRef] {
@@ -161,10 +160,9 @@ impl<'a> ExclusionCheck<'a> {
     fn block(&mut self, place: usize, member: MemberId, reason: BlockedReason, holds_all: bool) {
         let group = &mut self.plan.groups[place];
         let Some(change) = group.take_additions(|change| change.member.id == member).pop() else { return };
-        let declared = self.rules.groups.get(&group.name).into_iter().flat_map(|declared| &declared.members);
-        let entry = declared.filter(|entry| entry.origin == change.origin).map(|entry| entry.person.clone()).next();
-        let entry = entry.unwrap_or_else(|| change.member.person());
-        self.plan.blocked.push(Blocked::new(&group.name, group.mode, Some(entry), &change.origin, reason));
+        let entry = self.declared.get(&group.name).and_then(|members| members.get(&member));
+        let person = entry.map_or_else(|| change.member.person(), |entry| entry.person.clone());
+        self.plan.blocked.push(Blocked::new(&group.name, group.mode, Some(person), &change.origin, reason));
         let partners = self.partners.get(&group.id).cloned().unwrap_or_default();
         for other in &mut self.plan.groups {
             if holds_all || partners.iter().any(|partner| partner.id == other.id) {
@@ -269,8 +267,8 @@ impl<'a> ExclusionCheck<'a> {
     fn slack(&self) -> Vec<i64> {
         let of_group = |group: &GroupPlan| {
             let joined = group.additions().filter(|change| change.after.is_empty()).count();
-            let least = i64::try_from(group.guards.least()).unwrap_or(i64::MAX);
-            i64::try_from(group.observed.len() + joined).unwrap_or(i64::MAX) - least
+            let members = 0_i64.saturating_add_unsigned((group.observed.len() + joined) as u64);
+            members.saturating_sub_unsigned(group.guards.least())
         };
         self.plan.groups.iter().map(of_group).collect()
     }

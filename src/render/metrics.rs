@@ -44,6 +44,7 @@ impl Page {
     fn found(&mut self, plan: &Plan, requests: u64) {
         let memberships: usize = plan.groups.iter().map(|group| group.observed.len()).sum();
         let (direct, permissions) = (plan.side_doors(SideDoor::DirectAccess), plan.side_doors(SideDoor::Permissions));
+        let attributed = plan.differences().filter(|(_, change)| change.by.is_some()).count();
         let unmanaged = "Groups that no file declares, if the settings ask for them.";
         let direct_help = "People with roles or policies beside their groups, if the settings ask for them.";
         self.gauge("requests", "HTTP requests of the last run.", requests);
@@ -51,7 +52,7 @@ impl Page {
         self.gauge("memberships", "Present memberships of these groups.", memberships);
         self.gauge("blocked", "Declared entries that cannot be applied.", plan.blocked.len());
         self.gauge("refused", "Refusals by guards.", plan.refusals.len());
-        self.gauge("attributed", "Differences whose author the audit log names.", plan.attributed());
+        self.gauge("attributed", "Differences whose author the audit log names.", attributed);
         self.gauge("expiring", "Memberships that end soon.", plan.expiring.len());
         self.gauge("unmanaged_groups", unmanaged, plan.unmanaged_groups.len());
         self.gauge("direct_access", direct_help, direct);
