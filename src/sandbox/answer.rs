@@ -101,7 +101,6 @@ impl Reply {
         Self { cut: Some(Cut::After), ..Self::json(200, Value::Null) }
     }
 
-    /// The answer of a fault.
     pub(crate) fn other(respond: &Respond, accepts_json: bool) -> Self {
         // A status below 200 would not end the exchange.
         let status = StatusCode::from_u16(respond.status).ok().filter(|status| !status.is_informational());

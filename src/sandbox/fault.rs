@@ -217,8 +217,8 @@ impl FaultPlan {
         }
     }
 
-    /// Whether the request is carried out. If not, it is not even checked.
-    pub(crate) fn has_effect(&self) -> bool {
+    /// If the request is not carried out, it is not even checked.
+    pub(crate) fn is_carried_out(&self) -> bool {
         let Some(ending) = &self.ending else { return true };
         !matches!(ending, Fault::Respond(Respond { after: false, .. }) | Fault::Cut(Cut::Before) | Fault::Unsuccessful)
     }

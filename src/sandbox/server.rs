@@ -235,7 +235,7 @@ impl Server {
     }
 
     fn answer(&mut self, number: u64, incoming: &Incoming, plan: &FaultPlan) -> Reply {
-        let answer = plan.has_effect().then(|| self.carry_out(number, incoming, plan));
+        let answer = plan.is_carried_out().then(|| self.carry_out(number, incoming, plan));
         let reply = plan.reply(incoming.accepts_json()).or(answer).unwrap_or_else(Reply::nothing);
         let Request { method, path, .. } = &incoming.request;
         tracing::debug!(number, method, path, status = reply.status(), claim = ?plan.claim, ending = ?plan.ending, "the sandbox answers");
@@ -275,9 +275,8 @@ impl Server {
         let (operation, handler) = incoming.operation.clone()?;
         self.check_credentials(incoming, operation)?;
         incoming.check_ids()?;
-        if let (Some(mine), Some(asked)) = (self.seed.account_id, incoming.id::<AccountId>("account"))
-            && mine != asked
-        {
+        let asked: Option<AccountId> = incoming.id("account");
+        if self.seed.account_id.zip(asked).is_some_and(|(mine, asked)| mine != asked) {
             return Err(Reply::error(403, 9109, "Unauthorized to access requested resource"));
         }
         let cap = [self.seed.page_size_cap, plan.clamp].into_iter().flatten().min();
@@ -376,7 +375,6 @@ fn secret(incoming: &Incoming) -> Result<&str, Reply> {
     secret.filter(is_word).ok_or_else(|| Reply::error(400, 6003, "Invalid request headers"))
 }
 
-/// The headers about the rate limit.
 fn allowance(requests: u32, remaining: u32, window: u64, reset: u64) -> [(HeaderName, String); 2] {
     [
         (HeaderName::from_static("ratelimit"), format!("\"default\";r={remaining};t={reset}")),
