@@ -111,14 +111,14 @@ impl Log<'_> {
                 Err(error) => return self.unread = Some(error),
             };
             // Two times can have a part of the log in common.
-            for change in page.rows.iter().filter_map(recorded) {
+            for change in page.rows().iter().filter_map(recorded) {
                 if !self.recorded.contains(&change) {
                     self.recorded.push(change);
                 }
             }
             // A page that refers to itself would be read forever.
             cursor = page.cursor().filter(|next| cursor.as_ref() != Some(next));
-            if cursor.is_none() || page.rows.is_empty() {
+            if cursor.is_none() || page.rows().is_empty() {
                 return;
             }
         }
@@ -128,7 +128,7 @@ impl Log<'_> {
 /// The change that an entry records; `None` if the request was not about members, failed, or changed nothing.
 fn recorded(entry: &AuditEntry) -> Option<RecordedChange> {
     let has_failed = entry.text("/action/result").is_some_and(|result| !result.eq_ignore_ascii_case("success"))
-        || entry.status().is_some_and(|status| status >= 400);
+        || entry.0.pointer("/raw/status_code").and_then(Value::as_u64).is_some_and(|status| status >= 400);
     let method = entry.text("/raw/method").unwrap_or_default().to_ascii_uppercase();
     if has_failed || method == "GET" {
         return None;

@@ -20,11 +20,11 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use answer::ListPage;
+pub use answer::{ListPage, RawAnswer};
 pub use call::{Answered, RETRY_TARGET};
 pub use client::{Client, MemberDetail, Written};
 pub use config::{BaseUrl, BaseUrlError, ClientConfig, ClientError, Credentials, without_password};
 pub use error::{ApiError, ApiErrorKind, ApiMessage, Fate};
-pub use pacer::{Wait, WaitReason, Waits};
+pub use pacer::{Wait, WaitReason};
 pub use search::MemberSearch;
-pub use wire::{ApiOperation, AuditEntry, RawAnswer, account_info};
+pub use wire::{ApiOperation, AuditEntry, account_info};

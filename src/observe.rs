@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 
 use crate::cloudflare::{ApiError, ApiErrorKind, Client, MemberSearch};
-use crate::model::{Desired, Email, GroupId, GroupName, GroupRef, Membership, Observed, PersonRef, TokenUser};
+use crate::model::{Desired, Email, GroupId, GroupName, GroupRef, Membership, Observed, PersonRef};
 use crate::plan::{self, Needs, People, Plan, Policy};
 
 /// Reads the list of groups and the members of every planned group, and plans. The look-up of `newcomers`, who are
@@ -47,7 +47,7 @@ pub async fn read(
     let (current, ()) = join(groups, first_rounds).await;
     let mut current = current?;
     let make = |current: &Observed| plan::plan(desired, current, policy, time);
-    let plan = resolve_by(&mut search, client, &mut current, policy.accept_self, make).await?;
+    let plan = resolve_by(&mut search, &mut current, policy.accept_self, make).await?;
     Ok((current, plan))
 }
 
@@ -78,12 +78,11 @@ pub async fn resolve(
     accept_self: bool,
     make: impl Fn(&Observed) -> Plan,
 ) -> Result<Plan, ApiError> {
-    resolve_by(&mut client.member_search(BTreeSet::new()), client, current, accept_self, make).await
+    resolve_by(&mut client.member_search(BTreeSet::new()), current, accept_self, make).await
 }
 
 async fn resolve_by(
     search: &mut MemberSearch,
-    client: &Client,
     current: &mut Observed,
     accept_self: bool,
     make: impl Fn(&Observed) -> Plan,
@@ -95,7 +94,7 @@ async fn resolve_by(
         if needs.is_empty() {
             return Ok(plan);
         }
-        look_for(search, client, current, needs).await?;
+        look_for(search, current, needs).await?;
         plan = make(current);
     }
 }
@@ -127,7 +126,7 @@ pub async fn ask_for_people(client: &Client, plan: &Plan, accept_self: bool) -> 
     let memberships = plan.groups.iter().map(|group| (group.id, Arc::clone(&group.observed))).collect();
     let mut current = Observed { memberships, ..Observed::default() };
     if !accept_self && plan.removes_anybody() {
-        current.token_user = token_user(client).await?;
+        current.token_user = client.token_user().await?;
     }
     // The plan has the members of the user for whom it was made. Its blocked entries are not looked up again.
     let knows_user = accept_self || plan.knows_token_user(&current.token_user);
@@ -136,21 +135,12 @@ pub async fn ask_for_people(client: &Client, plan: &Plan, accept_self: bool) -> 
     resolve(client, &mut current, knows_user, |current| plan.clone().judged_for_people(current, accept_self)).await
 }
 
-async fn token_user(client: &Client) -> Result<TokenUser, ApiError> {
-    Ok(client.token_owner().await?.map_or(TokenUser::Nobody, TokenUser::Known))
-}
-
-async fn look_for(
-    search: &mut MemberSearch,
-    client: &Client,
-    current: &mut Observed,
-    needs: Needs,
-) -> Result<(), ApiError> {
+async fn look_for(search: &mut MemberSearch, current: &mut Observed, needs: Needs) -> Result<(), ApiError> {
     let Needs { people, everybody, groups, token_user: ask_user } = needs;
     if ask_user {
-        current.token_user = token_user(client).await?;
+        current.token_user = search.client.token_user().await?;
     }
-    read_members(client, current, &groups).await?;
+    read_members(&search.client, current, &groups).await?;
     let (people, everybody) = search.find(&people, everybody).await?;
     current.people.extend(people);
     current.knows_everybody |= everybody;
@@ -169,7 +159,7 @@ pub async fn look_up(client: &Client, current: &mut Observed, person: &PersonRef
         PersonRef::Email(email) => needs.people.extend([email.clone()]),
         PersonRef::Id(_) => needs.everybody = true,
     }
-    look_for(&mut client.member_search(BTreeSet::new()), client, current, needs).await
+    look_for(&mut client.member_search(BTreeSet::new()), current, needs).await
 }
 
 /// Reads all members of the account, unless that was done.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::call::{Answered, Call};
@@ -30,7 +30,7 @@ pub(super) fn classify<T: DeserializeOwned>(
     began: Instant,
     reply: Result<HttpAnswer, ApiError>,
 ) -> Result<Answered<T>, ApiError> {
-    let answer = reply.map_err(|error| error.map_detail(|detail| fit(credentials, &detail)))?;
+    let answer = reply?;
     let (status, ray) = (answer.status, answer.ray);
     let classified = match status {
         200..=299 => success(call, credentials, status, answer.body),
@@ -39,7 +39,7 @@ pub(super) fn classify<T: DeserializeOwned>(
     match classified {
         Ok(result) => Ok(Answered { result, ray, began }),
         Err(error) => {
-            let retry_in = answer.retry_after.or(error.retry_in);
+            let retry_in = answer.retry_after.or(error.retry_in).filter(|_| !error.lasting);
             Err(ApiError { status: Some(status), ray, retry_in, ..error })
         }
     }
@@ -47,7 +47,7 @@ pub(super) fn classify<T: DeserializeOwned>(
 
 /// The wait that the body of a refusal asks for.
 pub(super) fn wait_in_body(body: &[u8]) -> Option<Duration> {
-    serde_json::from_slice::<ProblemDocument>(body).ok()?.retry_after()
+    retry_after(&serde_json::from_slice(body).ok()?)
 }
 
 // An answer counts only if nothing in it is contradictory. A contradictory answer proves nothing, not even that a
@@ -58,7 +58,7 @@ fn success<T: DeserializeOwned>(
     status: u16,
     body: Result<Vec<u8>, ApiError>,
 ) -> Result<T, ApiError> {
-    let body = body.map_err(|error| error.map_detail(|detail| fit(credentials, &detail)))?;
+    let body = body?;
     let malformed = |detail: String| call.error(ApiErrorKind::Malformed, Fate::Unknown).with_detail(detail);
     let unreadable = |why: &serde_json::Error| {
         malformed(format!("{}; it begins with: {}", fit(credentials, &why.to_string()), glimpse(credentials, &body)))
@@ -68,7 +68,10 @@ fn success<T: DeserializeOwned>(
     if call.operation != ApiOperation::ListScimGroups
         && let Some(contradiction) = envelope.contradiction()
     {
-        return Err(ApiError { messages: envelope.messages(credentials), ..malformed(contradiction.to_owned()) });
+        return Err(ApiError {
+            messages: messages(credentials, &envelope.errors),
+            ..malformed(contradiction.to_owned())
+        });
     }
     if status != 200 {
         return Err(malformed("only status 200 is a complete answer".to_owned()));
@@ -77,9 +80,10 @@ fn success<T: DeserializeOwned>(
 }
 
 fn failure(call: &Call, credentials: &Credentials, status: u16, body: &[u8]) -> ApiError {
-    let envelope = serde_json::from_slice::<Envelope>(body).ok();
-    let messages = envelope.as_ref().map(|envelope| envelope.messages(credentials)).unwrap_or_default();
-    let problem = serde_json::from_slice::<ProblemDocument>(body).ok();
+    // The usual envelope, or an error of Cloudflare's edge as a problem document (RFC 9457).
+    let document: Value = serde_json::from_slice(body).unwrap_or_default();
+    let has = |key: &str, value: bool| document.get(key) == Some(&Value::Bool(value));
+    let messages = document.get("errors").map(|errors| messages(credentials, errors)).unwrap_or_default();
     let about_credentials = messages.iter().any(|message| CREDENTIAL_CODES.contains(&message.code));
     let (kind, fate) = match status {
         429 => (ApiErrorKind::RateLimited, Fate::NotSent),
@@ -96,19 +100,17 @@ fn failure(call: &Call, credentials: &Credentials, status: u16, body: &[u8]) -> 
         _ => (ApiErrorKind::ServerFault, Fate::Unknown),
     };
     // An error that claims success proves nothing about a change.
-    let contradicts_itself = fate == Fate::Refused && envelope.is_some_and(|envelope| envelope.success == true);
-    let fate = if contradicts_itself { Fate::Unknown } else { fate };
-    let said = problem.as_ref().and_then(ProblemDocument::summary).map(|summary| fit(credentials, &summary));
+    let fate = if fate == Fate::Refused && has("success", true) { Fate::Unknown } else { fate };
+    let said = summary(&document).map(|summary| fit(credentials, &summary));
     ApiError {
         detail: match said {
             None if messages.is_empty() && !body.is_empty() => Some(glimpse(credentials, body)),
             said => said,
         },
-        retry_in: problem.as_ref().and_then(ProblemDocument::retry_after),
+        retry_in: retry_after(&document),
         // The edge cannot set up TLS with the API behind it, which only an administrator can repair.
         // The document of a rate limit says not to retry at once; the limit ends all the same.
-        lasting: matches!(status, 525 | 526)
-            || (status != 429 && problem.as_ref().is_some_and(ProblemDocument::says_not_to_retry)),
+        lasting: matches!(status, 525 | 526) || (status != 429 && has("retryable", false)),
         messages,
         ..call.error(kind, fate)
     }
@@ -121,7 +123,7 @@ fn glimpse(credentials: &Credentials, body: &[u8]) -> String {
     if words.trim().is_empty() { "nothing".to_owned() } else { fit(credentials, &words) }
 }
 
-fn fit(credentials: &Credentials, text: &str) -> String {
+pub(super) fn fit(credentials: &Credentials, text: &str) -> String {
     shown(&credentials.redact(text), MOST_SHOWN)
 }
 
@@ -177,73 +179,53 @@ impl Envelope {
             _ => Some("it has no \"success\""),
         }
     }
-
-    pub(super) fn messages(&self, credentials: &Credentials) -> Vec<ApiMessage> {
-        let entries = self.errors.as_array().map(Vec::as_slice).unwrap_or_default();
-        let message = |entry: &Value| {
-            let code = entry.get("code").and_then(Value::as_i64).unwrap_or_default();
-            let text =
-                |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).map(|text| fit(credentials, text));
-            let message = text("/message");
-            (message.is_some() || code != 0).then(|| ApiMessage {
-                code,
-                message: message.unwrap_or_else(|| "no message".to_owned()),
-                pointer: text("/source/pointer"),
-                documentation_url: text("/documentation_url"),
-            })
-        };
-        entries.iter().filter_map(message).take(MOST_MESSAGES).collect()
-    }
 }
 
-/// An error of Cloudflare's edge as a problem document (RFC 9457), with Cloudflare's own fields.
+fn messages(credentials: &Credentials, errors: &Value) -> Vec<ApiMessage> {
+    let message = |entry: &Value| {
+        let code = entry.get("code").and_then(Value::as_i64).unwrap_or_default();
+        let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).map(|text| fit(credentials, text));
+        let message = text("/message");
+        (message.is_some() || code != 0).then(|| ApiMessage {
+            code,
+            message: message.unwrap_or_else(|| "no message".to_owned()),
+            pointer: text("/source/pointer"),
+            documentation_url: text("/documentation_url"),
+        })
+    };
+    errors.as_array().into_iter().flatten().filter_map(message).take(MOST_MESSAGES).collect()
+}
+
+/// A problem document in one line, with Cloudflare's own fields; `None` if it has no text.
+fn summary(document: &Value) -> Option<String> {
+    let text = |key: &str| document.get(key)?.as_str();
+    let said: Vec<&str> = ["title", "detail"].into_iter().filter_map(text).collect();
+    if said.is_empty() {
+        return None;
+    }
+    let number = |name: &str, key: &str| Some(format!("{name} {}", whole_number(document.get(key)?)?));
+    let facts = [text("error_name").map(str::to_owned), number("error", "error_code"), number("status", "status")];
+    let facts: Vec<String> = facts.into_iter().flatten().collect();
+    let facts = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
+    let advice = text("what_you_should_do").map(|advice| format!("; {advice}")).unwrap_or_default();
+    Some(format!("{}{facts}{advice}", said.join(": ")))
+}
+
+/// The wait that a problem document asks for.
+fn retry_after(document: &Value) -> Option<Duration> {
+    whole_number(document.get("retry_after")?).map(|seconds| Duration::from_secs(seconds).min(LONGEST))
+}
+
+/// The body of an answer. The [`Envelope`] has already checked that there is a result.
 #[derive(Debug, Deserialize)]
-pub(super) struct ProblemDocument(Map<String, Value>);
-
-impl ProblemDocument {
-    fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.as_str()
-    }
-
-    /// The document in one line; `None` if it has no text.
-    pub(super) fn summary(&self) -> Option<String> {
-        let said: Vec<&str> = ["title", "detail"].into_iter().filter_map(|key| self.text(key)).collect();
-        if said.is_empty() {
-            return None;
-        }
-        let number = |name: &str, key: &str| Some(format!("{name} {}", whole_number(self.0.get(key)?)?));
-        let name = self.text("error_name").map(str::to_owned);
-        let facts = [name, number("error", "error_code"), number("status", "status")];
-        let facts: Vec<String> = facts.into_iter().flatten().collect();
-        let facts = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
-        let advice = self.text("what_you_should_do").map(|advice| format!("; {advice}")).unwrap_or_default();
-        Some(format!("{}{facts}{advice}", said.join(": ")))
-    }
-
-    pub(super) fn says_not_to_retry(&self) -> bool {
-        self.0.get("retryable") == Some(&Value::Bool(false))
-    }
-
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        whole_number(self.0.get("retry_after")?).map(|seconds| Duration::from_secs(seconds).min(LONGEST))
-    }
-}
-
-#[derive(Deserialize)]
-pub(super) struct Single<T> {
+pub struct RawAnswer<T = Value> {
     pub result: T,
+    #[serde(default)]
+    pub result_info: Value,
 }
 
-/// An answer whose result is a page of a list. The [`Envelope`] has already checked that there is a result.
-#[derive(Debug, Deserialize)]
-#[serde(bound = "T: DeserializeOwned")]
-pub struct ListPage<T> {
-    /// An empty list can be `null`.
-    #[serde(default = "Vec::new", deserialize_with = "list_or_null", rename = "result")]
-    pub rows: Vec<T>,
-    #[serde(default)]
-    result_info: Value,
-}
+/// A page of a list. An empty list can be `null`.
+pub type ListPage<T> = RawAnswer<Option<Vec<T>>>;
 
 /// The figures of a page that the answer has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -286,6 +268,10 @@ impl PageInfo {
 }
 
 impl<T> ListPage<T> {
+    pub fn rows(&self) -> &[T] {
+        self.result.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn info(&self) -> Result<PageInfo, String> {
         PageInfo::read(&self.result_info)
     }
@@ -302,27 +288,9 @@ impl<T> ListPage<T> {
 fn whole_number(value: &Value) -> Option<u64> {
     /// Whole numbers up to this one are exact as floating-point numbers.
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    if let Value::String(text) = value {
-        return text.trim().parse().ok();
-    }
-    value.as_u64().or_else(|| {
-        let number = value.as_f64()?;
-        let whole = number.trunc() == number && (0.0..=EXACT).contains(&number);
-        // The bounds make the conversion exact.
-        whole.then_some(number as u64)
-    })
-}
-
-fn list_or_null<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
-/// A text that may be missing or have another type.
-pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(text) => Some(text),
-        _ => None,
-    })
+    let whole = value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=EXACT).contains(number));
+    // The bounds make the conversion exact.
+    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()).or(whole.map(|number| number as u64))
 }
 
 #[cfg(test)]
@@ -453,7 +421,7 @@ mod tests {
             r#"{"result": [], "result_info": {"total_count": null}}"#,
         ] {
             let page = page(text).unwrap();
-            assert_eq!((page.rows.len(), page.info()), (0, Ok(PageInfo::default())), "{text}");
+            assert_eq!((page.rows().len(), page.info()), (0, Ok(PageInfo::default())), "{text}");
         }
     }
 
@@ -497,32 +465,29 @@ mod tests {
 
     #[test]
     fn problem_document_is_shown_on_one_line() {
-        let problem = |text: &str| serde_json::from_str::<ProblemDocument>(text).unwrap();
+        let problem = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         let known = problem(
             r#"{"type":"https://x","title":"Error 1015","status":429,"detail":"Rate limited","error_code":1015,
                 "error_name":"rate_limited","retryable":false,"retry_after":30,"what_you_should_do":"Wait."}"#,
         );
         assert_eq!(
-            known.summary().as_deref(),
+            summary(&known).as_deref(),
             Some("Error 1015: Rate limited (rate_limited, error 1015, status 429); Wait.")
         );
-        assert!(known.says_not_to_retry());
-        assert_eq!(known.retry_after(), Some(Duration::from_secs(30)));
-        assert_eq!(problem(r#"{"title":3,"error_code":[]}"#).summary(), None);
+        assert_eq!(retry_after(&known), Some(Duration::from_secs(30)));
+        assert_eq!(summary(&problem(r#"{"title":3,"error_code":[]}"#)), None);
     }
 
     #[test]
     fn errors_of_any_shape_are_read() {
         let credentials = Credentials::Token("hunter2hunter2".into());
-        let errors = |text: &str| serde_json::from_str::<Envelope>(text).unwrap().messages(&credentials);
-        assert_eq!(errors(r#"{"success":false}"#), []);
-        assert_eq!(errors(r#"{"success":false,"errors":null}"#), []);
-        let odd = errors(r#"{"errors":[3,{},{"code":400,"message":"bad","source":1},{"code":1.5},{"code":9}]}"#);
+        let errors = |text: &str| messages(&credentials, &serde_json::from_str(text).unwrap());
+        assert_eq!(errors("null"), []);
+        assert_eq!(errors("{}"), []);
+        let odd = errors(r#"[3,{},{"code":400,"message":"bad","source":1},{"code":1.5},{"code":9}]"#);
         let shown: Vec<_> = odd.iter().map(|error| (error.code, error.message.as_str())).collect();
         assert_eq!(shown, [(400, "bad"), (9, "no message")]);
-        let full = errors(
-            r#"{"errors":[{"code":1,"message":"m","source":{"pointer":"/0/id"},"documentation_url":"https://d"}]}"#,
-        );
+        let full = errors(r#"[{"code":1,"message":"m","source":{"pointer":"/0/id"},"documentation_url":"https://d"}]"#);
         assert_eq!(full[0].pointer.as_deref(), Some("/0/id"));
         assert_eq!(full[0].documentation_url.as_deref(), Some("https://d"));
     }

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::answer::{classify, wait_in_body};
 use super::client::Client;
-use super::config::{BaseUrl, ClientConfig, ClientError, Credentials};
+use super::config::{ClientConfig, ClientError};
 use super::error::{ApiError, ApiErrorKind, Fate};
 use super::http::{self, HttpAnswer};
 use super::pacer::{Pace, Pacer, Ticket, Wait, WaitReason};
@@ -58,25 +58,23 @@ pub struct Answered<T> {
 /// The state that all clones of a client share.
 #[derive(Debug)]
 pub(super) struct Shared {
+    pub config: ClientConfig,
     http: reqwest::Client,
-    pub credentials: Credentials,
     pub pacer: Pacer,
     on_their_way: Semaphore,
     /// The time of the stop. If a change was in flight then, the time when the last such change ended. No change starts
     /// after a stop.
     stopped: watch::Sender<Option<Instant>>,
-    max_wait: Duration,
     history: Mutex<ClientHistory>,
-    pub base_url: BaseUrl,
-    pub concurrency: usize,
 }
 
 /// What the client has sent, and what earlier requests showed that affects later ones.
 #[derive(Debug, Default)]
 pub(super) struct ClientHistory {
     pub requests: u64,
-    /// The pages that were read, and those that are known to be needed so far.
-    pub pages: (u64, u64),
+    pub pages_read: u64,
+    /// The pages that are known to be needed so far.
+    pub pages_expected: u64,
     /// Whether the API has accepted the credentials in this run.
     pub succeeded: bool,
     pub unreachable_since: Option<Instant>,
@@ -94,17 +92,13 @@ pub(super) struct ClientHistory {
 
 impl Shared {
     pub(super) fn new(config: ClientConfig) -> Result<Self, ClientError> {
-        let concurrency = config.concurrency.get().min(Semaphore::MAX_PERMITS);
         Ok(Self {
             http: http::connections(&config)?,
-            credentials: config.credentials,
             pacer: Pacer::default(),
-            on_their_way: Semaphore::new(concurrency),
+            on_their_way: Semaphore::new(config.concurrency()),
             stopped: watch::Sender::new(None),
-            max_wait: config.max_wait,
             history: Mutex::default(),
-            base_url: config.base_url,
-            concurrency,
+            config,
         })
     }
 }
@@ -112,14 +106,6 @@ impl Shared {
 impl Client {
     pub(super) fn history(&self) -> MutexGuard<'_, ClientHistory> {
         self.shared.history.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn expect_pages(&self, pages: u64) {
-        self.history().pages.1 += pages;
-    }
-
-    pub(super) fn count_page(&self) {
-        self.history().pages.0 += 1;
     }
 
     /// Ends all waiting. Requests in flight are finished. No further requests start, except reads of
@@ -138,14 +124,6 @@ impl Client {
     /// stop, three seconds after it ended. `None` before a stop.
     pub fn settles_until(&self) -> Option<Instant> {
         self.ends_at(true)
-    }
-
-    /// Lets reads settle a change that was in flight at a stop, however long it took.
-    fn postpone_end(&self) {
-        self.shared.stopped.send_if_modified(|stopped| {
-            *stopped = stopped.map(|_| Instant::now());
-            false
-        });
     }
 
     /// Resolves when no more requests may be sent.
@@ -180,14 +158,7 @@ impl Client {
             let Some(read) = history.readings.get(of) else { return true };
             history.interrupted.is_some_and(|interrupted| *read < interrupted) || read.elapsed() >= lasts
         };
-        match of {
-            None => outdated(&None, READING_LASTS),
-            Some(_) => outdated(&of, READING_LASTS) || outdated(&None, Duration::MAX),
-        }
-    }
-
-    pub(super) fn backoff(&self) -> Backoff {
-        Backoff::within(self.shared.max_wait)
+        outdated(&of, READING_LASTS) || outdated(&None, Duration::MAX)
     }
 
     /// Reports that a request is sent again because of an error, and waits. Without a duration the pacer waits.
@@ -208,7 +179,7 @@ impl Client {
         }
         let until = Instant::now() + wait.unwrap_or_default();
         let wait = Wait { until: until.into_std(), why, status: error.status, attempt: error.attempts };
-        let (_announced, since) = (self.shared.pacer.notices.announce(wait), Instant::now());
+        let (_announced, since) = (self.shared.pacer.announce(wait), Instant::now());
         tokio::select! {
             () = self.ended(call.settles) => {}
             () = tokio::time::sleep_until(until) => {}
@@ -226,27 +197,23 @@ impl Client {
         call: &Call,
         may_send: &dyn Fn() -> bool,
     ) -> Result<Answered<T>, ApiError> {
-        let mut backoff = self.backoff();
-        let mut attempts = Attempts::within(self.shared.max_wait);
+        let max_wait = self.shared.config.max_wait;
+        let (mut backoff, mut attempts) = (Backoff::within(max_wait), Attempts::within(max_wait));
         loop {
             if self.ends_at(call.settles).is_some_and(|end| end <= Instant::now()) {
                 let last = attempts.last.unwrap_or_else(|| call.stopped());
                 return Err(ApiError { retry_in: None, ..last });
             }
             let mut error = match self.attempt(call, may_send, &mut attempts).await {
-                Ok(Ok(answered)) => return Ok(answered),
-                Ok(Err(error)) => error,
-                Err(wait) => {
-                    let held = attempts.last.filter(|error| error.kind == ApiErrorKind::RateLimited);
-                    let held = held.unwrap_or_else(|| call.error(ApiErrorKind::RateLimited, Fate::NotSent));
-                    return Err(ApiError { attempts: attempts.made, retry_in: Some(wait), ..held });
-                }
+                Ok(answered) => return Ok(answered),
+                Err(error) => ApiError { attempts: attempts.made, ..error },
             };
-            error.attempts = attempts.made;
             let now = Instant::now();
             attempts.begin_waiting(now);
             let Some((why, until)) = self.again(call, &error, &mut attempts, now) else {
-                return Err(ApiError { retry_in: None, ..error });
+                // Of the errors that nothing repeats, only a wait that is too long says when the next request is allowed.
+                let retry_in = error.retry_in.filter(|_| error.lasting);
+                return Err(ApiError { retry_in, ..error });
             };
             let wait = if error.kind == ApiErrorKind::RateLimited {
                 // A rate limit delays all requests. The pacer waits for this one too.
@@ -270,45 +237,40 @@ impl Client {
     }
 
     /// Sends a request once, when the pacer admits it.
-    ///
-    /// # Errors
-    ///
-    /// If the pacer would admit it only after a wait that is too long: that wait.
     async fn attempt<T: DeserializeOwned>(
         &self,
         call: &Call,
         may_send: &dyn Fn() -> bool,
         attempts: &mut Attempts,
-    ) -> Result<Result<Answered<T>, ApiError>, Duration> {
+    ) -> Result<Answered<T>, ApiError> {
         let asked = Instant::now();
         // The semaphore is never closed. If it were, the pacer would still keep the order.
         let admitted = async {
             let permit = self.shared.on_their_way.acquire().await.ok();
-            Ok::<_, Duration>((permit, self.admit(call, asked, attempts).await?))
+            Ok::<_, ApiError>((permit, self.admit(call, asked, attempts).await?))
         };
         let (_permit, ticket) = tokio::select! {
             biased;
-            () = self.ended(call.settles) => return Ok(Err(call.stopped())),
+            () = self.ended(call.settles) => return Err(call.stopped()),
             admitted = admitted => admitted?,
         };
         if !may_send() {
-            return Ok(Err(call.stopped()));
+            return Err(call.stopped());
         }
         attempts.made += 1;
         self.history().requests += 1;
+        let credentials = &self.shared.config.credentials;
         let began = Instant::now();
         let reply = tokio::select! {
-            reply = http::exchange(&self.shared.http, call) => reply,
+            reply = http::exchange(&self.shared.http, credentials, call) => reply,
             () = self.ended(true), if call.settles => Err(call.error(ApiErrorKind::TimedOut, Fate::Unknown)),
         };
-        let credentials = &self.shared.credentials;
-        let reply = reply.map(|answer| HttpAnswer {
-            ray: answer.ray.map(|ray| credentials.redact(&ray)),
-            body: answer.body.map(|body| credentials.redact_body(body)),
-            ..answer
-        });
         if !call.retry.reads() {
-            self.postpone_end();
+            // Reads can settle a change that was in flight at a stop, however long it took.
+            self.shared.stopped.send_if_modified(|stopped| {
+                *stopped = stopped.map(|_| Instant::now());
+                false
+            });
         }
         self.settle(ticket, &reply);
         tracing::debug!(
@@ -323,7 +285,7 @@ impl Client {
         );
         let result = classify(call, credentials, began, reply);
         self.history().succeeded |= result.is_ok();
-        Ok(result)
+        result
     }
 
     /// Tells the pacer the result of a request, and whether the API was reached.
@@ -342,12 +304,9 @@ impl Client {
             Err(_) => drop(ticket),
         }
         let mut history = self.history();
-        match reply {
-            Err(error) if error.kind == ApiErrorKind::Unreachable => {
-                history.unreachable_since.get_or_insert_with(Instant::now);
-            }
-            _ => history.unreachable_since = None,
-        }
+        let is_unreachable = matches!(reply, Err(error) if error.kind == ApiErrorKind::Unreachable);
+        let since = history.unreachable_since.unwrap_or_else(Instant::now);
+        history.unreachable_since = is_unreachable.then_some(since);
         if let Ok(answer) = reply {
             history.clock_ahead = answer.date.map(|date| date.duration_since(Timestamp::now())).or(history.clock_ahead);
             let least = answer.allowances.iter().min_by_key(|allowance| allowance.remaining);
@@ -355,20 +314,30 @@ impl Client {
         }
     }
 
-    async fn admit(&self, call: &Call, asked: Instant, attempts: &mut Attempts) -> Result<Ticket<'_>, Duration> {
+    /// Waits until the pacer admits a request.
+    ///
+    /// # Errors
+    ///
+    /// If that wait would be too long: when the next request would be allowed.
+    async fn admit(&self, call: &Call, asked: Instant, attempts: &mut Attempts) -> Result<Ticket<'_>, ApiError> {
         let queued = asked.elapsed();
         let asked = Instant::now();
         let left = attempts.left(asked);
-        let (pace, left) = match call.retry {
-            Retry::Never if queued > FRESH => return Err(Duration::ZERO),
-            Retry::Never => (Pace::Pressing, left.min(FRESH - queued)),
-            // A wait would outdate the readings that a write relies on.
-            Retry::Unsent => (Pace::Pressing, left),
-            _ if call.settles => (Pace::Pressing, left),
-            Retry::Read | Retry::ReadPage | Retry::ReadIfAllowed => (Pace::Even, left),
+        let last = attempts.last.as_ref();
+        let status = last.and_then(|failure| failure.status);
+        let held = |wait| {
+            let limited = last.filter(|error| error.kind == ApiErrorKind::RateLimited).cloned();
+            let limited = limited.unwrap_or_else(|| call.error(ApiErrorKind::RateLimited, Fate::NotSent));
+            ApiError { retry_in: Some(wait), lasting: true, ..limited }
         };
-        let status = attempts.last.as_ref().and_then(|failure| failure.status);
-        let ticket = self.shared.pacer.admit(pace, left, status, attempts.made + 1).await?;
+        let left = match FRESH.checked_sub(queued) {
+            _ if call.retry != Retry::Never => left,
+            Some(fresh) => left.min(fresh),
+            None => return Err(held(Duration::ZERO)),
+        };
+        // A wait would outdate the readings that a write relies on.
+        let pace = if call.retry.reads() && !call.settles { Pace::Even } else { Pace::Pressing };
+        let ticket = self.shared.pacer.admit(pace, left, status, attempts.made + 1).await.map_err(held)?;
         if ticket.waited {
             attempts.begin_waiting(asked);
             self.note_wait(asked);
@@ -405,7 +374,7 @@ impl Call {
     /// A call for the list of a group's members.
     pub(super) fn sample(retry: Retry) -> Self {
         let group = GroupRef { id: "6d7f2f5f5b1d4a0e9081fdc98d432fd1".parse().unwrap(), name: "Admins".into() };
-        let url = BaseUrl::parse(BaseUrl::DEFAULT).unwrap().join([]);
+        let url = super::config::BaseUrl::parse(super::config::BaseUrl::DEFAULT).unwrap().join([]);
         let (operation, method) = (ApiOperation::ListGroupMembers, Method::GET);
         Self { operation, group: Some(group), method, url, body: None, retry, settles: false }
     }

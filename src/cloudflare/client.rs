@@ -10,18 +10,18 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::answer::{ListPage, Single};
+use super::answer::{ListPage, RawAnswer};
 use super::call::{Answered, Call, Shared};
 use super::config::{ClientConfig, ClientError, Credentials};
 use super::error::{ApiError, ApiErrorKind, Fate};
 use super::listing::Listing;
-use super::pacer::Waits;
+use super::pacer::Wait;
 use super::retry::Retry;
 use super::search::MemberSearch;
-use super::wire::{self, ApiOperation, AuditEntry, RawAnswer};
+use super::wire::{self, ApiOperation, AuditEntry};
 use crate::model::{
-    AccountId, AccountInfo, Email, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, ScimGroup,
-    TokenOwner, UserId,
+    AccountInfo, Email, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, ScimGroup, TokenOwner,
+    TokenUser, UserId,
 };
 
 /// The maximum page size for groups and for members of a group.
@@ -45,7 +45,6 @@ pub struct MemberDetail {
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(super) shared: Arc<Shared>,
-    account: AccountId,
     /// Whether its reads may still be sent for a short time after a stop.
     settles: bool,
 }
@@ -57,8 +56,7 @@ impl Client {
     ///
     /// If the credentials cannot be sent, or TLS cannot be set up.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
-        let account = config.account_id;
-        Ok(Self { shared: Arc::new(Shared::new(config)?), account, settles: false })
+        Ok(Self { shared: Arc::new(Shared::new(config)?), settles: false })
     }
 
     /// The number of HTTP requests sent so far, including retries.
@@ -68,15 +66,22 @@ impl Client {
 
     /// The pages of lists that were read, and the number of those that are known to be needed so far.
     pub fn pages(&self) -> (u64, u64) {
-        self.history().pages
+        let history = self.history();
+        (history.pages_read, history.pages_expected)
     }
 
-    pub fn wait_notice(&self) -> watch::Receiver<Waits> {
-        self.shared.pacer.notices.0.subscribe()
+    /// Notifies when a wait begins or ends.
+    pub fn wait_notice(&self) -> watch::Receiver<Vec<Wait>> {
+        self.shared.pacer.waits.subscribe()
+    }
+
+    /// Of the waits that have begun and not ended, the one that ends last.
+    pub fn longest_wait(&self) -> Option<Wait> {
+        self.shared.pacer.longest_wait()
     }
 
     pub fn concurrency(&self) -> usize {
-        self.shared.concurrency
+        self.shared.config.concurrency()
     }
 
     /// The same client for reads that settle a write. They continue until [`Client::settles_until`].
@@ -98,7 +103,6 @@ impl Client {
         let mut history = self.history();
         history.created.extend(created);
         history.readings.insert(None, began);
-        drop(history);
         Ok(groups)
     }
 
@@ -164,26 +168,25 @@ impl Client {
     pub async fn group_member(&self, group: &GroupRef, member: MemberId) -> Result<Option<MemberDetail>, ApiError> {
         let path = ["iam", "user_groups", group.id.as_str(), "members", member.as_str()];
         let call = self.read(ApiOperation::ReadGroupMember(member), Some(group), &path);
-        self.expect_pages(1);
-        let answer = self.call::<Single<wire::GroupMember>>(&call).await;
-        self.count_page();
+        self.history().pages_expected += 1;
+        let answer = self.call::<RawAnswer<wire::GroupMember>>(&call).await.map(|answer| answer.result.result);
+        self.history().pages_read += 1;
         match answer {
-            Ok(Answered { result: Single { result: found }, .. }) => {
-                Ok((found.id == member).then_some(MemberDetail { added_at: found.created_at }))
-            }
+            Ok(found) => Ok((found.id == member).then_some(MemberDetail { added_at: found.created_at })),
             Err(error) if error.kind == ApiErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// The user of the credentials, or `None` if they have no user or may not read it.
+    /// The user of the credentials; `Nobody` if they have no user or may not read it.
     ///
     /// # Errors
     ///
     /// Any [`ApiError`] except those that mean that there is no answer.
-    pub async fn token_owner(&self) -> Result<Option<TokenOwner>, ApiError> {
+    pub async fn token_user(&self) -> Result<TokenUser, ApiError> {
         let user: Option<wire::User> = self.ask(ApiOperation::ReadTokenOwner, &["user"]).await?;
-        Ok(user.and_then(|wire::User { id, email }| Some(TokenOwner { user_id: UserId::new(&id)?, email })))
+        let owner = user.and_then(|wire::User { id, email }| Some(TokenOwner { user_id: UserId::new(&id)?, email }));
+        Ok(owner.map_or(TokenUser::Nobody, TokenUser::Known))
     }
 
     /// What the API tells about the account; nothing if the credentials may not read it.
@@ -209,19 +212,12 @@ impl Client {
             let query = [("startIndex", start.as_str()), ("count", "500")];
             let call = self.question(ApiOperation::ListScimGroups, &path, &query);
             let page: wire::ScimPage = self.call(&call).await?.result;
-            let contradictory = |kind, detail: &str| call.error(kind, Fate::Unknown).with_detail(detail.to_owned());
-            // SCIM may leave out an empty list, but then the total says that it is empty.
-            let (rows, total) = match (page.groups(), page.total) {
-                (Some(rows), total) => (rows, total.unwrap_or(0)),
-                (None, Some(0)) => return Ok(groups),
-                (None, _) => return Err(contradictory(ApiErrorKind::Malformed, "it has no \"Resources\"")),
-            };
-            let continues = !rows.is_empty() && !rows.iter().any(|row| groups.contains(row));
-            groups.extend(rows);
-            if total > 0 && !continues {
+            let (rows, total) = (page.groups(), page.total);
+            if total > 0 && (rows.is_empty() || rows.iter().any(|row| groups.contains(row))) {
                 let detail = format!("a page does not continue the list of {total} groups");
-                return Err(contradictory(ApiErrorKind::Incomplete, &detail));
+                return Err(call.error(ApiErrorKind::Incomplete, Fate::Unknown).with_detail(detail));
             }
+            groups.extend(rows);
             if groups.len() >= total {
                 return Ok(groups);
             }
@@ -256,7 +252,7 @@ impl Client {
 
     /// The answer, or `None` if it was refused.
     async fn ask<T: DeserializeOwned>(&self, operation: ApiOperation, path: &[&str]) -> Result<Option<T>, ApiError> {
-        match self.call::<Single<T>>(&self.question(operation, path, &[])).await {
+        match self.call::<RawAnswer<T>>(&self.question(operation, path, &[])).await {
             Ok(answer) => Ok(Some(answer.result.result)),
             Err(error) if error.is_refusal() => Ok(None),
             Err(error) => Err(error),
@@ -265,7 +261,7 @@ impl Client {
 
     /// Whether the credentials are a user's API key.
     pub fn uses_key(&self) -> bool {
-        matches!(self.shared.credentials, Credentials::Key { .. })
+        matches!(self.shared.config.credentials, Credentials::Key { .. })
     }
 
     /// How far the API's clock is ahead of this machine's, by the last answer; `None` if no answer had a time.
@@ -307,13 +303,14 @@ impl Client {
 
     /// A reading. A path that does not begin with `user` is below the account.
     fn read(&self, operation: ApiOperation, group: Option<&GroupRef>, path: &[&str]) -> Call {
-        let account = ["accounts", self.account.as_str()];
+        let config = &self.shared.config;
+        let account = ["accounts", config.account_id.as_str()];
         let above = if path.first() == Some(&"user") { &[] } else { account.as_slice() };
         Call {
             operation,
             group: group.cloned(),
             method: Method::GET,
-            url: self.shared.base_url.join(above.iter().chain(path).copied()),
+            url: config.base_url.join(above.iter().chain(path).copied()),
             body: None,
             retry: Retry::Read,
             settles: self.settles,

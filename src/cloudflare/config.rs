@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 use crate::model::AccountId;
@@ -25,6 +26,11 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
+    /// The maximum number of requests in flight.
+    pub(super) fn concurrency(&self) -> usize {
+        self.concurrency.get().min(Semaphore::MAX_PERMITS)
+    }
+
     /// `convoke/VERSION (+CI run URL)`, without characters that a header cannot contain.
     pub(super) fn user_agent(&self) -> String {
         const LONGEST_RUN_URL: usize = 500;
@@ -45,20 +51,8 @@ pub struct BaseUrl(Url);
 
 /// Why a text is not a base URL. The text is not repeated, because it may contain a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BaseUrlError {
-    #[error("it is not a URL ({0}): write it like {default}", default = BaseUrl::DEFAULT)]
-    Syntax(#[source] url::ParseError),
-    #[error("it does not begin with https:// (or http:// on this machine): write it like {default}", default = BaseUrl::DEFAULT)]
-    Scheme,
-    #[error("it lacks the path /client/v4: write {default}", default = BaseUrl::DEFAULT)]
-    Path,
-    /// `http` to another machine, which would expose the credentials.
-    #[error("http is allowed only to a loopback address, because it would expose the credentials: use https")]
-    Insecure,
-    /// A part that a base URL must not have.
-    #[error("it has {0}: remove it")]
-    Excess(&'static str),
-}
+#[error("{0}")]
+pub struct BaseUrlError(String);
 
 impl BaseUrl {
     pub const DEFAULT: &'static str = "https://api.cloudflare.com/client/v4";
@@ -69,33 +63,34 @@ impl BaseUrl {
     ///
     /// If it is not `https` (or `http` to a loopback address), or has a user name, a password, a query or a fragment.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
-        let url = Url::parse(text.trim()).map_err(|error| match error {
-            url::ParseError::RelativeUrlWithoutBase => BaseUrlError::Scheme,
-            error => BaseUrlError::Syntax(error),
-        })?;
-        let base = Self(url);
+        let default = Self::DEFAULT;
+        let scheme = format!("it does not begin with https:// (or http:// on this machine): write it like {default}");
+        let base = match Url::parse(text.trim()) {
+            Ok(url) => Self(url),
+            Err(url::ParseError::RelativeUrlWithoutBase) => return Err(BaseUrlError(scheme)),
+            Err(error) => return Err(BaseUrlError(format!("it is not a URL ({error}): write it like {default}"))),
+        };
         let url = &base.0;
-        match url.scheme() {
-            "https" => {}
-            "http" if base.is_loopback() => {}
-            "http" => return Err(BaseUrlError::Insecure),
-            _ => return Err(BaseUrlError::Scheme),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(BaseUrlError::Excess("a user name or password"));
-        }
-        if url.query().is_some() {
-            return Err(BaseUrlError::Excess("a query"));
-        }
-        if url.fragment().is_some() {
-            return Err(BaseUrlError::Excess("a fragment"));
-        }
         // At another host, a proxy or a mock may serve the API at any path.
-        let is_cloudflare = url.host_str().is_some_and(|host| host == "api.cloudflare.com");
-        if is_cloudflare && url.path().trim_end_matches('/') != "/client/v4" {
-            return Err(BaseUrlError::Path);
+        let lacks_path =
+            url.host_str() == Some("api.cloudflare.com") && url.path().trim_end_matches('/') != "/client/v4";
+        const INSECURE: &str =
+            "http is allowed only to a loopback address, because it would expose the credentials: use https";
+        let checks = [
+            (!matches!(url.scheme(), "http" | "https"), scheme),
+            (base.is_plain() && !base.is_loopback(), INSECURE.into()),
+            (
+                !url.username().is_empty() || url.password().is_some(),
+                "it has a user name or password: remove it".into(),
+            ),
+            (url.query().is_some(), "it has a query: remove it".into()),
+            (url.fragment().is_some(), "it has a fragment: remove it".into()),
+            (lacks_path, format!("it lacks the path /client/v4: write {default}")),
+        ];
+        match checks.into_iter().find(|(applies, _)| *applies) {
+            Some((_, wrong)) => Err(BaseUrlError(wrong)),
+            None => Ok(base),
         }
-        Ok(base)
     }
 
     /// Whether the URL is on this machine and without TLS.
@@ -141,20 +136,16 @@ pub enum Credentials {
 
 impl Credentials {
     pub(super) fn headers(&self) -> Result<HeaderMap, ClientError> {
-        let mut headers = HeaderMap::new();
-        match self {
+        let headers = match self {
             Self::Token(token) => {
-                let value = secret_value("the API token", token.expose_secret(), "Bearer ")?;
-                headers.insert(AUTHORIZATION, value);
+                vec![(AUTHORIZATION, secret_value("the API token", token.expose_secret(), "Bearer ")?)]
             }
-            Self::Key { email, key } => {
-                let email = secret_value("the API key's email", email, "")?;
-                headers.insert(HeaderName::from_static("x-auth-email"), email);
-                let key = secret_value("the API key", key.expose_secret(), "")?;
-                headers.insert(HeaderName::from_static("x-auth-key"), key);
-            }
-        }
-        Ok(headers)
+            Self::Key { email, key } => vec![
+                (HeaderName::from_static("x-auth-email"), secret_value("the API key's email", email, "")?),
+                (HeaderName::from_static("x-auth-key"), secret_value("the API key", key.expose_secret(), "")?),
+            ],
+        };
+        Ok(headers.into_iter().collect())
     }
 
     /// The text without the secret, in case an answer repeats it. A very short secret is a word that occurs everywhere.
@@ -219,24 +210,26 @@ mod tests {
         ] {
             assert!(BaseUrl::parse(good).is_ok(), "{good}");
         }
+        let refused = |url: &str, why: &str| {
+            let error = BaseUrl::parse(url).unwrap_err().to_string();
+            assert!(error.starts_with(why), "{url}: {error}");
+        };
         for insecure in ["http://api.cloudflare.com", "http://localhost.example.com", "http://10.0.0.1", "http://[::2]"]
         {
-            assert_eq!(BaseUrl::parse(insecure), Err(BaseUrlError::Insecure), "{insecure}");
+            refused(insecure, "http is allowed only to a loopback address");
         }
-        assert_eq!(BaseUrl::parse("ftp://127.0.0.1"), Err(BaseUrlError::Scheme));
-        assert_eq!(BaseUrl::parse("data:text,x"), Err(BaseUrlError::Scheme));
-        for bare in ["api.cloudflare.com/client/v4", "localhost:8080/client/v4", "127.0.0.1", ""] {
-            assert_eq!(BaseUrl::parse(bare), Err(BaseUrlError::Scheme), "{bare}");
+        let bare = ["api.cloudflare.com/client/v4", "localhost:8080/client/v4", "127.0.0.1", ""];
+        for odd in bare.into_iter().chain(["ftp://127.0.0.1", "data:text,x", "127.0.0.1:80"]) {
+            refused(odd, "it does not begin with https://");
         }
-        assert!(matches!(BaseUrl::parse("https://"), Err(BaseUrlError::Syntax(_))));
-        assert!(matches!(BaseUrl::parse("127.0.0.1:80"), Err(BaseUrlError::Scheme | BaseUrlError::Syntax(_))));
+        refused("https://", "it is not a URL (empty host)");
         for elsewhere in ["https://api.cloudflare.com", "https://API.cloudflare.com/", "https://api.cloudflare.com/v4"]
         {
-            assert_eq!(BaseUrl::parse(elsewhere), Err(BaseUrlError::Path), "{elsewhere}");
+            refused(elsewhere, "it lacks the path /client/v4");
         }
         assert!(BaseUrl::parse("https://api.cloudflare.com/client/v4/").is_ok());
         for excess in ["https://u@h/", "https://:hunter2@h/", "https://h/?a", "https://h/#a"] {
-            assert!(matches!(BaseUrl::parse(excess), Err(BaseUrlError::Excess(_))), "{excess}");
+            refused(excess, "it has a ");
         }
     }
 

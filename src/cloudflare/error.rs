@@ -155,10 +155,6 @@ impl ApiError {
         Self { detail: Some(detail), ..self }
     }
 
-    pub(super) fn map_detail(self, change: impl FnOnce(String) -> String) -> Self {
-        Self { detail: self.detail.map(change), ..self }
-    }
-
     /// Whether the credentials may be the reason. A change refused with 403 may also concern only its group.
     pub fn may_concern_credentials(&self) -> bool {
         self.kind == ApiErrorKind::Credentials || self.status == Some(403)
@@ -209,10 +205,10 @@ impl ApiError {
         if let Some(detail) = &self.detail {
             reason.push_str(&format!(": {detail}"));
         }
-        let mut facts = Vec::new();
-        facts.extend(self.status.map(|status| format!("status {status}")));
-        facts.extend(self.ray.as_ref().map(|ray| format!("cf-ray {ray}")));
-        facts.extend((self.attempts > 1).then(|| format!("{} attempts", self.attempts)));
+        let status = self.status.map(|status| format!("status {status}"));
+        let ray = self.ray.as_ref().map(|ray| format!("cf-ray {ray}"));
+        let attempts = (self.attempts > 1).then(|| format!("{} attempts", self.attempts));
+        let facts: Vec<String> = [status, ray, attempts].into_iter().flatten().collect();
         if !facts.is_empty() {
             reason.push_str(&format!(" [{}]", facts.join(", ")));
         }

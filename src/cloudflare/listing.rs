@@ -17,7 +17,7 @@ use super::call::{Answered, Call};
 use super::client::Client;
 use super::error::{ApiError, ApiErrorKind, Fate};
 use super::pacer::WaitReason;
-use super::retry::Retry;
+use super::retry::{Backoff, Retry};
 
 /// How often a contradictory list is read, including the first time.
 const MOST_READS: u32 = 4;
@@ -48,7 +48,7 @@ impl<'a, I: Ord + Copy + fmt::Display, T: DeserializeOwned> Listing<'a, I, T> {
 
     /// The complete list by id, with the time when its first page was requested. A contradictory list is read again.
     pub(super) async fn read(&self) -> Result<(BTreeMap<I, T>, Instant), ApiError> {
-        let mut backoff = self.client.backoff();
+        let mut backoff = Backoff::within(self.client.shared.config.max_wait);
         let mut was_empty = false;
         let mut reads = 0;
         loop {
@@ -56,12 +56,7 @@ impl<'a, I: Ord + Copy + fmt::Display, T: DeserializeOwned> Listing<'a, I, T> {
             let error = match self.read_once().await {
                 Ok((pages, _)) if pages.rows.is_empty() && !pages.counted && !was_empty => {
                     was_empty = true;
-                    if reads < MOST_READS {
-                        continue;
-                    }
-                    self.contradiction(
-                        "some of its readings are empty, others are not, and none has a count".to_owned(),
-                    )
+                    continue;
                 }
                 Ok((pages, began)) => return Ok((pages.rows, began)),
                 Err(error) if error.kind != ApiErrorKind::Incomplete => return Err(error),
@@ -78,7 +73,7 @@ impl<'a, I: Ord + Copy + fmt::Display, T: DeserializeOwned> Listing<'a, I, T> {
     }
 
     async fn read_once(&self) -> Result<(Pages<I, T>, Instant), ApiError> {
-        self.client.expect_pages(1);
+        self.client.history().pages_expected += 1;
         let Answered { result: first, began, .. } = self.page(1, self.per_page).await?;
         let mut pages = Pages::new(self.id_of);
         pages.add(1, self.per_page, first).map_err(|why| self.contradiction(why))?;
@@ -104,7 +99,7 @@ impl<'a, I: Ord + Copy + fmt::Display, T: DeserializeOwned> Listing<'a, I, T> {
     async fn read_pages(&self, pages: &mut Pages<I, T>, layout: PageLayout) -> Result<(), ApiError> {
         let per_page = self.size_of(pages);
         let read = pages.numbers.clone();
-        self.client.expect_pages(layout.pages.saturating_sub(read.len() as u64));
+        self.client.history().pages_expected += layout.pages.saturating_sub(read.len() as u64);
         let wanted = (2..=layout.pages).filter(|number| !read.contains(number));
         let reading = wanted.map(async |number| (number, self.page(number, per_page).await));
         let mut reading = futures_util::stream::iter(reading).buffer_unordered(self.client.concurrency());
@@ -115,17 +110,16 @@ impl<'a, I: Ord + Copy + fmt::Display, T: DeserializeOwned> Listing<'a, I, T> {
     }
 
     async fn read_to_the_end(&self, pages: &mut Pages<I, T>) -> Result<(), ApiError> {
-        let (mut number, mut more) = (1, !pages.rows.is_empty());
-        while more {
+        let mut number = 1;
+        while pages.filled == number {
             number += 1;
             if number > MOST_PAGES_UNCOUNTED {
                 let why = format!("it does not end after {MOST_PAGES_UNCOUNTED} pages");
                 // Reading it again cannot help.
                 return Err(ApiError { lasting: true, ..self.contradiction(why) });
             }
-            self.client.expect_pages(1);
+            self.client.history().pages_expected += 1;
             let page = self.page(number, self.per_page).await?.result;
-            more = !page.rows.is_empty();
             pages.add(number, self.per_page, page).map_err(|why| self.contradiction(why))?;
         }
         Ok(())
@@ -138,7 +132,7 @@ impl<'a, I: Ord + Copy + fmt::Display, T: DeserializeOwned> Listing<'a, I, T> {
         query.append_pair("per_page", &per_page.to_string()).append_pair("page", &number.to_string());
         drop(query);
         let answer = self.client.call(&call).await;
-        self.client.count_page();
+        self.client.history().pages_read += 1;
         answer.map_err(|error| match error.kind {
             ApiErrorKind::Malformed if !error.lasting => ApiError { kind: ApiErrorKind::Incomplete, ..error },
             _ => error,
@@ -153,9 +147,9 @@ impl<'a, I: Ord + Copy + fmt::Display, T: DeserializeOwned> Listing<'a, I, T> {
 
 /// How the list is divided into pages, by its first page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PageLayout {
+pub(super) struct PageLayout {
     page_size: u64,
-    pages: u64,
+    pub pages: u64,
     /// The number of rows on all pages, if reported.
     total: Option<u64>,
 }
@@ -167,25 +161,21 @@ impl PageLayout {
     ///
     /// A contradiction, in words.
     fn new(info: &PageInfo, rows: u64, asked: u64) -> Result<Option<Self>, String> {
+        let total = info.total_count;
+        let is_last = match (total, info.total_pages) {
+            (Some(total), _) => total <= rows,
+            (None, Some(pages)) => pages <= 1,
+            (None, None) => return Ok(None),
+        };
+        // Without a page size: if other pages follow, the first one is full.
         let size = info.per_page.filter(|size| *size > 0);
-        if let Some(total) = info.total_count {
-            // Without a page size: if there are more rows than received, the first page is full.
-            let page_size = size.unwrap_or(if total > rows { rows } else { asked });
-            if total > 0 && rows == 0 {
-                return Err(format!("its first page is empty, but it should have {total} rows"));
-            }
-            let pages = total.div_ceil(page_size.max(1)).max(1);
-            if total > MOST_ROWS || pages > MOST_PAGES {
-                return Err(format!("it claims to have {total} rows on {pages} pages"));
-            }
-            return Ok(Some(Self { page_size, pages, total: Some(total) }));
+        let page_size = size.unwrap_or(if is_last { asked } else { rows.max(1) });
+        let pages = total.map(|total| total.div_ceil(page_size)).or(info.total_pages).map_or(1, |pages| pages.max(1));
+        let least = total.unwrap_or((pages - 1).saturating_mul(page_size));
+        if least > MOST_ROWS || pages > MOST_PAGES {
+            return Err(format!("it claims to have {least} rows on {pages} pages"));
         }
-        let Some(pages) = info.total_pages else { return Ok(None) };
-        let page_size = size.unwrap_or(if pages > 1 { rows } else { asked });
-        if pages > MOST_PAGES || pages.saturating_sub(1).saturating_mul(page_size) >= MOST_ROWS {
-            return Err(format!("it claims to have {pages} pages"));
-        }
-        Ok(Some(Self { page_size, pages: pages.max(1), total: None }))
+        Ok(Some(Self { page_size, pages, total }))
     }
 
     /// The minimum and maximum number of rows on a page.
@@ -196,7 +186,7 @@ impl PageLayout {
                 let rows = total.saturating_sub(before).min(self.page_size);
                 (rows, rows)
             }
-            None if number < self.pages => (self.page_size.max(1), self.page_size),
+            None if number < self.pages => (self.page_size, self.page_size),
             None => (u64::from(number > 1), self.page_size),
         }
     }
@@ -206,8 +196,8 @@ impl PageLayout {
 #[derive(Debug)]
 pub(super) struct Pages<I, T> {
     id_of: fn(&T) -> I,
-    layout: Option<PageLayout>,
-    rows: BTreeMap<I, T>,
+    pub layout: Option<PageLayout>,
+    pub rows: BTreeMap<I, T>,
     numbers: BTreeSet<u64>,
     filled: u64,
     /// The figures that must be the same on all pages.
@@ -229,7 +219,7 @@ impl<I: Ord + Copy + fmt::Display, T: DeserializeOwned> Pages<I, T> {
     /// A contradiction, in words.
     pub(super) fn add(&mut self, number: u64, asked: u64, page: ListPage<T>) -> Result<(), String> {
         let info = page.info()?;
-        let rows = page.rows.len() as u64;
+        let rows = page.rows().len() as u64;
         Self::check_alone(&info, number, rows, asked)?;
         if self.numbers.is_empty() {
             self.counted = info.total_count.or(info.count).is_some();
@@ -250,7 +240,7 @@ impl<I: Ord + Copy + fmt::Display, T: DeserializeOwned> Pages<I, T> {
         {
             return Err(format!("its page {number} has {rows} rows, but {most} are expected"));
         }
-        for row in page.rows {
+        for row in page.result.into_iter().flatten() {
             let id = (self.id_of)(&row);
             if self.rows.insert(id, row).is_some() {
                 return Err(format!("it has {id} twice"));
@@ -278,19 +268,6 @@ impl<I: Ord + Copy + fmt::Display, T: DeserializeOwned> Pages<I, T> {
             return Err(format!("its page {number} has {rows} rows, but {asked} were requested"));
         }
         Ok(())
-    }
-
-    pub(super) fn row(&self, id: I) -> Option<&T> {
-        self.rows.get(&id)
-    }
-
-    pub(super) fn into_rows(self) -> BTreeMap<I, T> {
-        self.rows
-    }
-
-    /// The number of pages, if the first one reports it.
-    pub(super) fn count(&self) -> Option<u64> {
-        self.layout.map(|layout| layout.pages)
     }
 
     /// Checks what only all pages together can show.

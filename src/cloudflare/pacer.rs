@@ -23,7 +23,7 @@ pub(super) struct Pacer {
     turnstile: tokio::sync::Mutex<()>,
     /// Notifies when new information about the limits arrives.
     changed: Notify,
-    pub(super) notices: Notices,
+    pub(super) waits: watch::Sender<Vec<Wait>>,
 }
 
 impl Pacer {
@@ -58,7 +58,7 @@ impl Pacer {
                         return Err(wait);
                     }
                     waited = true;
-                    let _announced = self.notices.announce(Wait { until, why, status, attempt });
+                    let _announced = self.announce(Wait { until, why, status, attempt });
                     let _either = tokio::time::timeout_at(Instant::from_std(until), changed).await;
                 }
                 Admission::AwaitAnswer => {
@@ -69,6 +69,16 @@ impl Pacer {
                 }
             }
         }
+    }
+
+    /// Announces a wait until the returned value is dropped.
+    pub(super) fn announce(&self, wait: Wait) -> AnnouncedWait<'_> {
+        self.waits.send_modify(|waits| waits.push(wait));
+        AnnouncedWait { pacer: self, wait }
+    }
+
+    pub(super) fn longest_wait(&self) -> Option<Wait> {
+        self.waits.borrow().iter().max_by_key(|wait| wait.until).copied()
     }
 
     fn limiter(&self) -> MutexGuard<'_, Limiter> {
@@ -153,36 +163,16 @@ impl fmt::Display for WaitReason {
     }
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct Waits(Vec<Wait>);
-
-impl Waits {
-    pub fn longest(&self) -> Option<Wait> {
-        self.0.iter().max_by_key(|wait| wait.until).copied()
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-pub(super) struct Notices(pub watch::Sender<Waits>);
-
-impl Notices {
-    /// Announces a wait until the returned value is dropped.
-    pub(super) fn announce(&self, wait: Wait) -> AnnouncedWait {
-        self.0.send_modify(|Waits(waits)| waits.push(wait));
-        AnnouncedWait { notices: self.clone(), wait }
-    }
-}
-
 /// A wait that is announced while this value lives.
 #[derive(Debug)]
-pub(super) struct AnnouncedWait {
-    notices: Notices,
+pub(super) struct AnnouncedWait<'a> {
+    pacer: &'a Pacer,
     wait: Wait,
 }
 
-impl Drop for AnnouncedWait {
+impl Drop for AnnouncedWait<'_> {
     fn drop(&mut self) {
-        self.notices.0.send_modify(|Waits(waits)| {
+        self.pacer.waits.send_modify(|waits| {
             if let Some(place) = waits.iter().position(|wait| *wait == self.wait) {
                 waits.remove(place);
             }
@@ -228,15 +218,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_wait_is_announced_while_it_lasts() {
         let pacer = Pacer::default();
-        let mut watched = pacer.notices.0.subscribe();
+        let mut watched = pacer.waits.subscribe();
         admitted(&pacer, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(9)), &[]);
         let (admitted, seen) = tokio::join!(admitted(&pacer, Duration::from_secs(10)), async {
             watched.changed().await.unwrap();
-            watched.borrow_and_update().longest()
+            pacer.longest_wait()
         });
         admitted.unwrap();
         assert_eq!(seen.unwrap().why, WaitReason::RateLimit);
-        assert_eq!(watched.borrow().longest(), None);
+        assert_eq!(pacer.longest_wait(), None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -257,18 +247,17 @@ mod tests {
 
     #[test]
     fn longest_wait_is_shown_until_all_end() {
-        let notices = Notices::default();
-        let shown = notices.0.subscribe();
+        let pacer = Pacer::default();
         let now = std::time::Instant::now();
         let wait = |seconds, why| Wait { until: now + Duration::from_secs(seconds), why, status: None, attempt: 1 };
         let short = wait(1, WaitReason::NewToken);
         let long = wait(9, WaitReason::RateLimit);
-        let first = notices.announce(long);
-        let second = notices.announce(short);
-        assert_eq!(shown.borrow().longest(), Some(long));
+        let first = pacer.announce(long);
+        let second = pacer.announce(short);
+        assert_eq!(pacer.longest_wait(), Some(long));
         drop(first);
-        assert_eq!(shown.borrow().longest(), Some(short));
+        assert_eq!(pacer.longest_wait(), Some(short));
         drop(second);
-        assert_eq!(shown.borrow().longest(), None);
+        assert_eq!(pacer.longest_wait(), None);
     }
 }

@@ -33,7 +33,7 @@ const ENOUGH: usize = 5;
 /// A search among the account's members. It keeps the pages that it has read.
 #[derive(Debug)]
 pub struct MemberSearch {
-    client: Client,
+    pub client: Client,
     /// Addresses that are probably among those of the members. They show where in the list an address stands; they
     /// decide nothing else.
     sample: BTreeSet<Email>,
@@ -80,16 +80,13 @@ impl MemberSearch {
         wanted: &BTreeSet<Email>,
         everybody: bool,
     ) -> Result<(BTreeMap<MemberId, Person>, bool), ApiError> {
-        if everybody {
-            return Ok((self.everything().await?, true));
-        }
         loop {
-            match self.step(wanted) {
+            match if everybody { Step::Everything } else { self.step(wanted) } {
                 Step::Everything => return Ok((self.everything().await?, true)),
                 Step::Read(numbers) => self.read(numbers).await?,
                 Step::Found => {
                     let found = self.rows_read().filter(|(email, _)| wanted.contains(email)).map(|(_, id)| *id);
-                    let row = |id| Some((id, self.pages.as_ref()?.row(id)?.clone().into_person()));
+                    let row = |id| Some((id, self.pages.as_ref()?.rows.get(&id)?.clone().into_person()));
                     return Ok((found.filter_map(row).collect(), false));
                 }
             }
@@ -110,7 +107,7 @@ impl MemberSearch {
         let rows = match self.pages.take() {
             None => listing.read().await?.0,
             Some(mut pages) => match listing.read_rest(&mut pages).await {
-                Ok(()) => pages.into_rows(),
+                Ok(()) => pages.rows,
                 Err(error) if error.kind != ApiErrorKind::Incomplete => return Err(error),
                 Err(_) => listing.read().await?.0,
             },
@@ -120,14 +117,13 @@ impl MemberSearch {
 
     async fn read(&mut self, numbers: BTreeSet<u64>) -> Result<(), ApiError> {
         self.round += 1;
-        match self.read_pages(numbers).await {
-            Err(error) if error.kind == ApiErrorKind::Incomplete => (self.pages, self.unusable) = (None, true),
-            Err(error) => {
-                (self.pages, self.unusable) = (None, false);
+        if let Err(error) = self.read_pages(numbers).await {
+            self.pages = None;
+            self.unusable = error.kind == ApiErrorKind::Incomplete;
+            if !self.unusable {
                 self.read.clear();
                 return Err(error);
             }
-            Ok(()) => {}
         }
         Ok(())
     }
@@ -135,7 +131,7 @@ impl MemberSearch {
     async fn read_pages(&mut self, numbers: BTreeSet<u64>) -> Result<(), ApiError> {
         let client = self.client.clone();
         let listing = client.account_listing();
-        client.expect_pages(numbers.len() as u64);
+        client.history().pages_expected += numbers.len() as u64;
         let per_page = self.pages.as_ref().map_or(listing.per_page, |pages| listing.size_of(pages));
         let reading = numbers.into_iter().map(async |number| (number, listing.page(number, per_page).await));
         for (number, page) in join_all(reading).await {
@@ -162,8 +158,8 @@ impl MemberSearch {
     /// list cannot be searched.
     fn rows(&mut self, page: &ListPage<AccountMember>) -> Result<Vec<(Email, MemberId)>, String> {
         let counted = page.info()?.total_count.is_some();
-        let rows: Vec<_> = page.rows.iter().filter_map(|row| Some((row.address()?.clone(), row.id))).collect();
-        self.unusable |= !counted || rows.len() < page.rows.len();
+        let rows: Vec<_> = page.rows().iter().filter_map(|row| Some((row.address()?.clone(), row.id))).collect();
+        self.unusable |= !counted || rows.len() < page.rows().len();
         Ok(rows)
     }
 
@@ -174,7 +170,7 @@ impl MemberSearch {
         let Some(pages) = self.pages.as_ref().filter(|_| !self.unusable) else {
             return if self.unusable { Step::Everything } else { Step::Read(BTreeSet::from([1])) };
         };
-        let count = pages.count().unwrap_or_default();
+        let count = pages.layout.map_or(0, |layout| layout.pages);
         // The first page, the last one, and a bisection of the others for each address.
         let bound = (wanted.len() as u64).saturating_mul(bisections(count.saturating_sub(2))).saturating_add(2);
         if bound.saturating_mul(2) > count {

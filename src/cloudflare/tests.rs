@@ -7,14 +7,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::answer::{ListPage, Single};
+use super::answer::{ListPage, RawAnswer};
 use super::answer::{classify, shown};
 use super::call::{Answered, Call};
 use super::config::Credentials;
 use super::http::HttpAnswer;
 use super::listing::Pages;
 use super::retry::Retry;
-use super::wire::{AccountMember, AuditEntry, Group, GroupMember, RawAnswer, User};
+use super::wire::{AccountMember, AuditEntry, Group, GroupMember, User};
 
 const TOKEN: &str = "hunter2hunter2hunter2";
 const ID: &str = "6d7f2f5f5b1d4a0e9081fdc98d432fd1";
@@ -89,7 +89,7 @@ fn classify_list<I: Ord + Copy + Display, T: DeserializeOwned>(status: u16, body
     {
         page.cursor();
     }
-    if let Err(failure) = classify::<Single<User>>(&call, &credentials, now, Ok(answer())) {
+    if let Err(failure) = classify::<RawAnswer<User>>(&call, &credentials, now, Ok(answer())) {
         let texts = failure.messages.into_iter().map(|message| message.message).chain(failure.detail);
         for text in texts {
             assert!(text.chars().all(|character| !character.is_control()), "{text:?}");

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::str::FromStr;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::answer::{PageInfo, shown, text};
+use super::answer::{ListPage, RawAnswer, shown};
+use super::listing::Pages;
 use crate::model::{
     AccessPolicy, AccountInfo, Email, GroupId, GroupName, GroupSummary, Member, MemberId, Permission, Person,
     ScimGroup, Status, UserId,
@@ -68,26 +69,18 @@ impl fmt::Display for ApiOperation {
     }
 }
 
-/// A value written as text, if it is there and valid.
-fn parsed<'de, T: FromStr, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    Ok(text(deserializer)?.and_then(|text| text.parse().ok()))
-}
-
-fn status(text: Option<&str>) -> Option<Status> {
-    match text {
-        Some("accepted") => Some(Status::Accepted),
-        Some("pending") => Some(Status::Pending),
-        _ => None,
-    }
+/// A value that may be missing, invalid or of another type.
+fn lenient<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(T::deserialize(Value::deserialize(deserializer)?).ok())
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Group {
     pub id: GroupId,
     /// Optional in the API's newest reference. Such a group can only be found by its pin.
-    #[serde(default, deserialize_with = "text")]
+    #[serde(default, deserialize_with = "lenient")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "lenient")]
     created_on: Option<Timestamp>,
     /// A group without policies does not have this key.
     #[serde(default)]
@@ -100,8 +93,6 @@ impl From<Group> for GroupSummary {
         Self { name, created_on: wire.created_on, policies: policies(&wire.policies) }
     }
 }
-
-const UNREADABLE: &str = "a permission group that cannot be read";
 
 /// The name of a permission group, a resource group or a role, or its id.
 fn name(object: &Value) -> Option<String> {
@@ -122,19 +113,19 @@ fn policies(policies: &Value) -> Vec<AccessPolicy> {
 fn policy(policy: &Value) -> AccessPolicy {
     let list = |key: &str| policy.get(key).and_then(Value::as_array).map(Vec::as_slice);
     let denies = policy.get("access").and_then(Value::as_str).is_some_and(|access| access != "allow");
-    let resources: Vec<Vec<String>> = list("resource_groups").unwrap_or_default().iter().map(resource).collect();
-    let resources = if resources.is_empty() { vec![Vec::new()] } else { resources };
     let unreadable = [Value::Null];
+    let groups = list("permission_groups").unwrap_or(&unreadable);
+    let scopes = list("resource_groups").unwrap_or_default();
+    let resources = if scopes.is_empty() { vec![Vec::new()] } else { scopes.iter().map(resource).collect() };
     let mut grants = Vec::new();
-    for group in list("permission_groups").unwrap_or(&unreadable) {
+    for group in groups {
         let ends = group.pointer("/meta/eol_at").and_then(Value::as_str).map(|ends| shown(ends, 40));
         for resource in &resources {
-            let permission = name(group).unwrap_or_else(|| UNREADABLE.to_owned());
+            let permission = name(group).unwrap_or_else(|| "a permission group that cannot be read".to_owned());
             grants.push(Permission { permission, resource: resource.clone(), denies, ends: ends.clone() });
         }
     }
-    let mut ids: Vec<String> = list("permission_groups").unwrap_or(&unreadable).iter().map(identity).collect();
-    let scopes = list("resource_groups").unwrap_or_default();
+    let mut ids: Vec<String> = groups.iter().map(identity).collect();
     let mut scopes: Vec<String> =
         scopes.iter().map(|group| group.get("scope").map_or_else(|| identity(group), Value::to_string)).collect();
     ids.sort_unstable();
@@ -174,90 +165,72 @@ fn resource(group: &Value) -> Vec<String> {
 #[derive(Debug, Deserialize)]
 pub(super) struct GroupMember {
     pub id: MemberId,
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "lenient")]
     email: Option<Email>,
-    #[serde(default, deserialize_with = "text")]
-    status: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    status: Option<Status>,
     /// When the member was added to the group; lists do not report it.
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "lenient")]
     pub created_at: Option<Timestamp>,
 }
 
 impl From<GroupMember> for Member {
     fn from(wire: GroupMember) -> Self {
-        Self { id: wire.id, status: status(wire.status.as_deref()), email: wire.email }
+        Self { id: wire.id, status: wire.status, email: wire.email }
     }
 }
 
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct AccountMember {
     pub id: MemberId,
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "lenient")]
     email: Option<Email>,
-    #[serde(default, deserialize_with = "text")]
-    status: Option<String>,
-    #[serde(default, deserialize_with = "member_user")]
-    user: MemberUser,
+    #[serde(default)]
+    status: Value,
+    #[serde(default, deserialize_with = "lenient")]
+    user: Option<MemberUser>,
     #[serde(default)]
     roles: Value,
     #[serde(default)]
     policies: Value,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 struct MemberUser {
-    id: Option<UserId>,
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     email: Option<Email>,
+    #[serde(default, deserialize_with = "lenient", rename = "two_factor_authentication_enabled")]
     two_factor: Option<bool>,
 }
 
 impl AccountMember {
     /// The member's only address, as the list is sorted by it.
     pub(super) fn address(&self) -> Option<&Email> {
-        match (&self.email, &self.user.email) {
+        match (&self.email, self.user.as_ref().and_then(|user| user.email.as_ref())) {
             (Some(email), Some(user)) => (email == user).then_some(user),
-            (email, user) => user.as_ref().or(email.as_ref()),
+            (email, user) => user.or(email.as_ref()),
         }
     }
 
     pub(super) fn into_person(self) -> Person {
+        let user = self.user.unwrap_or_default();
         // If the two addresses differ only in letter case, the member's own spelling is used.
-        let mut emails: Vec<Email> = self.email.into_iter().chain(self.user.email).collect();
+        let mut emails: Vec<Email> = self.email.into_iter().chain(user.email).collect();
         emails.sort();
         emails.dedup();
-        let roles = self.roles.as_array().map(Vec::as_slice).unwrap_or_default();
+        let role = |role: &Value| name(role).unwrap_or_else(|| "a role that cannot be read".to_owned());
         Person {
             emails: emails.into(),
-            status: status(self.status.as_deref()),
-            declined: self.status.as_deref() == Some("rejected"),
-            user_id: self.user.id,
-            two_factor: self.user.two_factor,
-            roles: roles
-                .iter()
-                .map(|role| name(role).unwrap_or_else(|| "a role that cannot be read".to_owned()))
-                .collect(),
+            status: Status::deserialize(&self.status).ok(),
+            declined: self.status == "rejected",
+            user_id: user.id.as_deref().and_then(UserId::new),
+            two_factor: user.two_factor,
+            roles: self.roles.as_array().into_iter().flatten().map(role).collect(),
             policies: policies(&self.policies),
         }
     }
-}
-
-/// Every field may be missing or have another type.
-fn member_user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MemberUser, D::Error> {
-    let user = Value::deserialize(deserializer)?;
-    let text = |key: &str| user.get(key).and_then(Value::as_str);
-    Ok(MemberUser {
-        id: text("id").and_then(UserId::new),
-        email: text("email").and_then(|text| text.parse().ok()),
-        two_factor: user.get("two_factor_authentication_enabled").and_then(Value::as_bool),
-    })
-}
-
-#[derive(Debug, Default, Deserialize)]
-pub struct RawAnswer {
-    #[serde(default)]
-    pub result: Value,
-    #[serde(default)]
-    pub result_info: Value,
 }
 
 impl RawAnswer {
@@ -269,26 +242,19 @@ impl RawAnswer {
     /// twice. The envelope has already checked that the change was made. A result of another shape does not change that.
     pub(super) fn members(self) -> Option<BTreeSet<MemberId>> {
         let rows: Vec<GroupMember> = serde_json::from_value(self.result).ok()?;
-        let PageInfo { page, per_page, count, total_count, total_pages } = PageInfo::read(&self.result_info).ok()?;
-        let listed = rows.len() as u64;
-        let members: BTreeSet<_> = rows.iter().map(|member| member.id).collect();
-        let is_whole = members.len() as u64 == listed
-            && count.is_none_or(|count| count == listed)
-            && total_count.is_none_or(|total| total == listed)
-            && per_page.is_none_or(|per_page| listed <= per_page)
-            && page.is_none_or(|page| page == 1)
-            && total_pages.is_none_or(|pages| pages <= 1);
-        is_whole.then_some(members)
+        let page = ListPage { result: Some(rows), result_info: self.result_info };
+        let mut pages = Pages::new(|member: &GroupMember| member.id);
+        pages.add(1, u64::MAX, page).and_then(|()| pages.finish()).ok()?;
+        Some(pages.rows.into_keys().collect())
     }
 }
 
 pub fn account_info(account: &Value) -> AccountInfo {
     let text = |pointer: &str| account.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let organization = text("/managed_by/parent_org_name").or_else(|| text("/managed_by/parent_org_id"));
-    let is_managed = text("/managed_by/parent_org_id").is_some();
+    let organization = |id| shown(text("/managed_by/parent_org_name").unwrap_or(id), 100);
     AccountInfo {
         name: text("/name").map(|name| shown(name, 100)),
-        organization: organization.filter(|_| is_managed).map(|name| shown(name, 100)),
+        organization: text("/managed_by/parent_org_id").map(organization),
     }
 }
 
@@ -296,14 +262,14 @@ pub fn account_info(account: &Value) -> AccountInfo {
 #[derive(Debug, Deserialize)]
 pub(super) struct ScimPage {
     #[serde(rename = "totalResults")]
-    pub total: Option<usize>,
-    #[serde(rename = "Resources")]
-    resources: Option<Vec<Value>>,
+    pub total: usize,
+    /// May be missing in an empty list.
+    #[serde(default, rename = "Resources")]
+    resources: Vec<Value>,
 }
 
 impl ScimPage {
-    /// The groups of this page; `None` if it has no list.
-    pub(super) fn groups(&self) -> Option<Vec<ScimGroup>> {
+    pub(super) fn groups(&self) -> Vec<ScimGroup> {
         let group = |group: &Value| {
             let text = |key: &str| group.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
             ScimGroup {
@@ -312,14 +278,14 @@ impl ScimPage {
                 external: text("externalId").is_some(),
             }
         };
-        Some(self.resources.as_ref()?.iter().map(group).collect())
+        self.resources.iter().map(group).collect()
     }
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct User {
     pub id: String,
-    #[serde(default, deserialize_with = "parsed")]
+    #[serde(default, deserialize_with = "lenient")]
     pub email: Option<Email>,
 }
 
@@ -335,10 +301,6 @@ impl AuditEntry {
         let text = self.0.pointer(pointer)?.as_str()?;
         let end = text.char_indices().nth(LONGEST_TEXT).map_or(text.len(), |(end, _)| end);
         text.get(..end).filter(|text| !text.is_empty())
-    }
-
-    pub fn status(&self) -> Option<u64> {
-        self.0.pointer("/raw/status_code")?.as_u64()
     }
 
     /// The request body in the log. A text that contains JSON is parsed. `Null` if there is no body.
@@ -406,7 +368,7 @@ mod tests {
             }],
             "result_info": { "cursors": { "after": "next" }, "cursor": "older" },
         }));
-        let entry = &page.rows[0];
+        let entry = &page.rows()[0];
         assert_eq!(entry.text("/action/time"), Some("2026-11-20T14:02:00Z"));
         assert_eq!(entry.text("/actor/email"), Some("dana@example.com"));
         assert_eq!(entry.body(), json!([{ "id": "1" }]));
@@ -419,7 +381,7 @@ mod tests {
             [json!(null), json!(3), json!([]), json!({}), json!({ "action": [], "actor": { "email": 7 }, "raw": 1 })]
         {
             let page = page(json!({ "result": [odd], "result_info": { "cursor": "", "cursors": 4 } }));
-            let entry = &page.rows[0];
+            let entry = &page.rows()[0];
             let texts = ["/action/time", "/actor/email", "/raw/uri"].map(|pointer| entry.text(pointer));
             assert_eq!((texts, page.cursor()), ([None; 3], None));
         }

@@ -87,7 +87,7 @@ impl Output {
 
 async fn draw(what: &str, client: Client, before: (u64, u64)) {
     loop {
-        let wait = client.wait_notice().borrow().longest();
+        let wait = client.longest_wait();
         let (read, expected) = client.pages();
         // Operations have a count of their own.
         let pages = (read - before.0, if LINE.length().is_some() { 0 } else { expected - before.1 });
@@ -102,7 +102,7 @@ async fn log_long_waits(what: &str, client: Client) {
     let mut notice = client.wait_notice();
     let mut logged: Option<Wait> = None;
     loop {
-        let (wait, now) = (notice.borrow_and_update().longest(), Instant::now());
+        let (wait, now) = (client.longest_wait(), Instant::now());
         if wait.is_some_and(|wait| is_news(wait, logged, now)) {
             tracing::warn!("{}", message(what, (0, 0), client.requests(), wait, now));
             logged = wait;

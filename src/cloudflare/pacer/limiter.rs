@@ -10,7 +10,6 @@
 // on their way. So the limiter keeps a lower estimate. It subtracts each request when it is sent, and an answer may
 // raise the estimate only to what is left if the server had counted none of the requests that were in flight.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::http::RateAllowance;
@@ -64,8 +63,8 @@ pub(super) struct Limiter {
     /// Requests that were answered or lost.
     settled: u64,
     last_sent: Option<Instant>,
-    /// The times of the latest requests, at most [`MOST_PER_SECOND`].
-    recent: VecDeque<Instant>,
+    /// The times of the requests within the last second.
+    recent: Vec<Instant>,
     last_refused: Option<Instant>,
     /// Refusals in a row, each after the stop of the previous one.
     refusals: u32,
@@ -110,8 +109,11 @@ impl Limiter {
                 return Admission::Wait { until, why: WaitReason::Pacing };
             }
         }
-        if let Some(until) = self.room_this_second(now) {
-            return Admission::Wait { until, why: WaitReason::Pacing };
+        self.recent.retain(|sent| now < *sent + SECOND);
+        if self.recent.len() >= MOST_PER_SECOND
+            && let Some(oldest) = self.recent.first()
+        {
+            return Admission::Wait { until: *oldest + SECOND, why: WaitReason::Pacing };
         }
         Admission::Go(self.send(now))
     }
@@ -183,19 +185,10 @@ impl Limiter {
         self.sent.saturating_sub(self.settled)
     }
 
-    /// When the limit per second allows the next request, if it does not allow one now.
-    fn room_this_second(&self, now: Instant) -> Option<Instant> {
-        let full = self.recent.len() >= MOST_PER_SECOND;
-        self.recent.front().filter(|_| full).map(|oldest| *oldest + SECOND).filter(|until| now < *until)
-    }
-
     fn send(&mut self, now: Instant) -> Stamp {
         self.sent += 1;
         self.last_sent = Some(now);
-        if self.recent.len() >= MOST_PER_SECOND {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(now);
+        self.recent.push(now);
         for quota in &mut self.quotas {
             quota.left = quota.left.saturating_sub(1);
         }

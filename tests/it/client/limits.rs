@@ -22,7 +22,7 @@ async fn rate_limit_delays_every_request() {
     let held = client.user_groups();
     let others = async {
         notice.changed().await.unwrap();
-        let wait = notice.borrow_and_update().longest().unwrap();
+        let wait = client.longest_wait().unwrap();
         let group = group();
         let all = join_all((0..5).map(|_| client.group_members(&group))).await;
         assert!(all.iter().all(Result::is_ok));

@@ -9,7 +9,7 @@ use crate::server::{
     ACCOUNT, GROUP, Reply, Server, TOKEN, client, config, email, group, id, page, paged, patient_client, unused_address,
 };
 use convoke::cloudflare::{ApiErrorKind, Client, Fate};
-use convoke::model::{GroupSummary, Member};
+use convoke::model::{GroupSummary, Member, TokenUser};
 
 #[tokio::test]
 async fn empty_group_may_be_null() {
@@ -463,13 +463,14 @@ async fn member_has_its_beginning() {
 async fn token_without_user_is_allowed() {
     for reply in [Reply::error(401, 10_000, "no"), Reply::error(403, 9109, "no"), Reply::error(404, 1003, "no")] {
         let server = Server::start(move |_, _| reply.clone()).await;
-        assert_eq!(server.client().token_owner().await.unwrap(), None);
+        assert_eq!(server.client().token_user().await.unwrap(), TokenUser::Nobody);
         assert_eq!(server.lines(), ["GET /user"]);
     }
     let server = Server::start(|_, _| {
         Reply::json(&json!({ "success": true, "result": { "id": "u1", "email": "a@example.com" } }))
     });
-    let owner = server.await.client().token_owner().await.unwrap().unwrap();
+    let user = server.await.client().token_user().await.unwrap();
+    let TokenUser::Known(owner) = user else { panic!("{user:?}") };
     assert_eq!((owner.user_id.as_str(), owner.email), ("u1", Some("a@example.com".parse().unwrap())));
 }
 
@@ -510,7 +511,7 @@ async fn the_audit_log_is_read_page_by_page() {
     let (since, before) = ("2026-11-01T00:00:00Z".parse().unwrap(), "2026-11-20T14:02:00.5Z".parse().unwrap());
     let first = client.audit_log(since, before, None).await.unwrap();
     let second = client.audit_log(since, before, first.cursor().as_deref()).await.unwrap();
-    let uris = [&first, &second].map(|page| page.rows[0].text("/raw/uri").unwrap());
+    let uris = [&first, &second].map(|page| page.rows()[0].text("/raw/uri").unwrap());
     assert_eq!((uris, second.cursor()), (["/1", "/0"], None));
     let error = client.audit_log(since, before, None).await.unwrap_err();
     assert_eq!((error.kind, error.attempts), (ApiErrorKind::Credentials, 1));
