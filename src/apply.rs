@@ -87,7 +87,7 @@ pub async fn apply<'a>(plan: &'a Plan, mut present: Present, context: Context<'a
         evidence: Evidence::of(plan),
         report: Mutex::new(beginning(plan, reads_all && !plan.narrowed)),
         finished: AtomicU64::new(0),
-        pauses: Mutex::default(),
+        pauses: Mutex::new(Pauses { until: Instant::now(), total: Duration::ZERO }),
         turns: Semaphore::new(context.client.concurrency()),
         context,
     };
@@ -116,7 +116,8 @@ pub async fn apply<'a>(plan: &'a Plan, mut present: Present, context: Context<'a
     join_all(groups.iter_mut().map(|group| group.remove())).await;
     loop {
         run.adopt_readings(&mut groups).await;
-        let changed = groups.iter_mut().filter(|group| group.is_to_be_compared()).collect();
+        let unsettled = |group: &&mut GroupRun<'_>| group.wrote && (!group.is_whole || group.is_contradicted());
+        let changed = groups.iter_mut().filter(unsettled).collect();
         run.read_until_consistent(changed, run.context.settle_within).await;
         // A late reading may have kept a removal that another one allows now.
         let again: Vec<&mut GroupRun<'_>> = groups.iter_mut().filter_map(|group| group.reopen()).collect();
@@ -132,11 +133,10 @@ pub async fn apply<'a>(plan: &'a Plan, mut present: Present, context: Context<'a
     }
     let groups = groups.into_iter().map(GroupRun::into_report).collect();
     let (interrupted, requests) = (run.is_stopped(), run.context.client.requests());
-    let mut report = Report { groups, interrupted, requests, ..run.report().clone() }.judged();
-    if let Err(error) = run.context.journal.write(LineKind::End { complete: report.complete }).await {
-        report.journal_failed.get_or_insert_with(|| error.to_string());
-    }
-    report.judged()
+    let report = Report { groups, interrupted, requests, ..run.report().clone() }.judged();
+    run.record(LineKind::End { complete: report.complete }).await;
+    let journal_failed = run.report().journal_failed.clone();
+    Report { journal_failed, ..report }.judged()
 }
 
 /// The report of a run before its first request.
@@ -215,18 +215,16 @@ impl ApplyRun<'_> {
         }
     }
 
-    /// Records a line. If this fails, no further requests are sent.
-    async fn record(&self, line: LineKind) {
+    /// Records a line, and returns its number. If this fails, no further lines are written and no further requests sent.
+    async fn record(&self, line: LineKind) -> Option<u64> {
         if self.report().journal_failed.is_some() {
-            return;
+            return None;
         }
-        if let Err(error) = self.context.journal.write(line).await {
-            self.note_journal_failure(&error);
+        let written = self.context.journal.write(line).await;
+        if let Err(error) = &written {
+            self.report().journal_failed.get_or_insert_with(|| error.to_string());
         }
-    }
-
-    fn note_journal_failure(&self, error: &std::io::Error) {
-        self.report().journal_failed.get_or_insert_with(|| error.to_string());
+        written.ok()
     }
 
     fn note_failure(&self, error: &ApiError) {
@@ -236,9 +234,7 @@ impl ApplyRun<'_> {
     fn finish_one(&self) {
         (self.context.progress)(self.finished.fetch_add(1, Ordering::Relaxed) + 1);
     }
-}
 
-impl ApplyRun<'_> {
     /// Removes the member from the groups that exclude those that they join, and adds them once a reading shows them
     /// gone. Nobody is removed from one of these groups unless they may be removed from all, and joined afterwards.
     async fn exchange(&self, member: MemberId, groups: &mut [GroupRun<'_>]) {
@@ -250,7 +246,7 @@ impl ApplyRun<'_> {
                 refusal = refusal.or_else(|| group.closed_by());
             } else if leaves(group) && group.present.contains(&member) {
                 group.prove_for_guards(member).await;
-                refusal = refusal.or_else(|| group.closed_by().or_else(|| group.allow_delete(member).err()));
+                refusal = refusal.or_else(|| group.closed_by().or_else(|| group.reason_against_delete(member)));
             }
         }
         for group in groups.iter_mut().filter(|group| leaves(group)) {
@@ -276,7 +272,7 @@ impl ApplyRun<'_> {
         for group in groups.iter_mut().filter(|group| joins(group)) {
             if !group.present.contains(&member) {
                 if shown.is_empty() {
-                    group.ledger.note_left(member);
+                    group.ledger.left_first.insert(member);
                     group.post(vec![member]).await;
                 } else {
                     let from = shown.join(" and ");
@@ -295,54 +291,17 @@ impl ApplyRun<'_> {
             self.finish_one();
         }
     }
-}
 
-fn kept(reason: &str) -> String {
-    if reason.starts_with("kept") {
-        reason.to_owned()
-    } else {
-        format!("kept, because the member could not join the other group: {reason}")
-    }
-}
-
-/// The time in which at least one group paused. Groups pause side by side, and their time counts once.
-#[derive(Default)]
-struct Pauses {
-    /// The groups that pause now, and since when there is any.
-    running: usize,
-    since: Option<Instant>,
-    ended: Duration,
-}
-
-impl Pauses {
-    fn begin(&mut self) {
-        self.running += 1;
-        self.since.get_or_insert_with(Instant::now);
-    }
-
-    fn end(&mut self) {
-        self.running -= 1;
-        if self.running == 0 {
-            self.ended += self.since.take().map(|since| since.elapsed()).unwrap_or_default();
-        }
-    }
-
-    fn total(&self) -> Duration {
-        self.ended + self.since.map(|since| since.elapsed()).unwrap_or_default()
-    }
-}
-
-/// The time for readings that contradict acknowledged writes.
-impl ApplyRun<'_> {
-    /// How much of it may be spent before the end. An addition that never shows does not use up the time that the
-    /// comparison at the end needs.
+    /// How much of the time for readings that contradict acknowledged writes may be spent before the end. An addition
+    /// that never shows does not use up the time that the comparison at the end needs.
     fn settle_before_the_end(&self) -> Duration {
         self.context.settle_within / 2
     }
 
     /// The remaining time that the run may spend before this point.
     fn settling_left(&self, within: Duration) -> Duration {
-        let spent = locked(&self.pauses).total();
+        let Pauses { until, total } = *locked(&self.pauses);
+        let spent = total.saturating_sub(until.saturating_duration_since(Instant::now()));
         let left = within.saturating_sub(spent);
         match self.context.client.settles_until() {
             Some(end) => left.min(end.saturating_duration_since(Instant::now())),
@@ -353,14 +312,35 @@ impl ApplyRun<'_> {
     /// Waits. A signal ends the wait early and shortens the remaining time.
     async fn pause(&self, pause: Duration) {
         let began = Instant::now();
-        locked(&self.pauses).begin();
+        {
+            let mut pauses = locked(&self.pauses);
+            let from = pauses.until.max(began);
+            let until = from.max(began + pause);
+            pauses.total += until - from;
+            pauses.until = until;
+        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.context.client.ended(false), if !self.is_stopped() => {}
         }
-        locked(&self.pauses).end();
         self.context.client.note_wait(began);
     }
+}
+
+fn kept(reason: &str) -> String {
+    if reason.starts_with("kept") {
+        reason.to_owned()
+    } else {
+        format!("kept, because the member could not join the other group: {reason}")
+    }
+}
+
+/// The time in which at least one group pauses. Groups pause side by side, and their time counts once.
+struct Pauses {
+    /// When the last pause that has begun ends or ended.
+    until: Instant,
+    /// The time of all pauses until then.
+    total: Duration,
 }
 
 /// These plain values are still valid after a panic of another thread that held the lock.

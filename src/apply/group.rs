@@ -9,8 +9,17 @@ use super::ledger::{Ledger, State};
 use super::requests::{MAX_SENDS, given_up, refusal};
 use crate::cloudflare::Fate;
 use crate::model::{MemberId, Membership, PersonRef};
-use crate::plan::{Action, GroupPlan, Operation};
+use crate::plan::{Action, Change, GroupPlan, Operation};
 use crate::render::counted;
+
+/// The removals from a group, and the number of members that a percentage refers to.
+#[derive(Clone, Copy)]
+struct RemovalCount {
+    /// The members that this run has removed or may have removed. Exempt ones do not count.
+    pub removed: u64,
+    /// The members that the group would have without this run.
+    pub present: u64,
+}
 
 /// A group, its members as last seen, and the state of each of its changes.
 ///
@@ -64,16 +73,10 @@ impl<'a> GroupRun<'a> {
     /// Whether a removal depends on an addition that no reading has shown, or an addition was neither shown by its
     /// answer nor by a reading.
     pub fn needs_proof(&self) -> bool {
-        let mut unproven = self.ledger.unproven_additions(&self.present).peekable();
+        let mut unproven = self.ledger.unproven_additions(&self.present);
         let leaving = self.plan.removals().filter(|change| self.present.contains(&change.member.id)).count();
         let may_break = leaving > 0 && ((self.present.len() - leaving) as u64) < self.plan.guards.least();
-        (may_break && unproven.peek().is_some())
-            || unproven.any(|(member, shown)| !shown || self.run.evidence.is_awaited(member, self.plan.id))
-    }
-
-    /// Whether the group must still be compared with its target.
-    pub fn is_to_be_compared(&self) -> bool {
-        self.wrote && (!self.is_whole || self.is_contradicted())
+        unproven.any(|(member, shown)| may_break || !shown || self.run.evidence.is_awaited(member, self.plan.id))
     }
 
     /// Whether the last reading contradicts an answer of the API.
@@ -115,8 +118,10 @@ impl<'a> GroupRun<'a> {
 
     /// Opens the removals that waited for another group, if it shows their members now.
     pub fn reopen(&mut self) -> Option<&mut Self> {
-        let is_ready = |id: &MemberId| self.run.evidence.awaited_in(*id, self.plan.id).is_none();
-        let ready: Vec<MemberId> = self.ledger.awaiting().filter(is_ready).collect();
+        let is_ready = |id: MemberId, _: &Change, state: &State| {
+            matches!(state, State::Awaiting(_)) && self.run.evidence.awaited_in(id, self.plan.id).is_none()
+        };
+        let ready: Vec<MemberId> = self.ledger.members_where(is_ready).collect();
         if ready.is_empty() || self.closed_by().is_some() {
             return None;
         }
@@ -271,12 +276,11 @@ impl<'a> GroupRun<'a> {
             let member = change.member.id;
             let is_new = !sent.contains(&member) && self.is_counted(member);
             let with_them = RemovalCount { removed: count.removed + u64::from(is_new), ..count };
-            match self.allow_removal(member, chosen.len() - 1, with_them) {
-                Ok(()) => {
-                    count = with_them;
-                    chosen.remove(&member);
-                }
-                Err(reason) => self.keep(member, reason),
+            if let Some(reason) = self.reason_to_keep(member, chosen.len() - 1, with_them) {
+                self.keep(member, reason);
+            } else {
+                count = with_them;
+                chosen.remove(&member);
             }
         }
         chosen
@@ -290,40 +294,19 @@ impl<'a> GroupRun<'a> {
 
     /// Records why the remaining changes are not made.
     fn leave(&mut self, state: State) {
-        for action in [Action::Add, Action::Remove] {
-            let outstanding = self.ledger.outstanding(action, &self.present);
-            self.ledger.give_up(&outstanding, &state);
-        }
+        self.ledger.give_up(self.plan.carried_out().map(|change| &change.member.id), &state);
     }
-}
 
-/// The removals from a group, and the number of members that a percentage refers to.
-#[derive(Clone, Copy)]
-struct RemovalCount {
-    /// The members that this run has removed or may have removed. Exempt ones do not count.
-    pub removed: u64,
-    /// The members that the group would have without this run.
-    pub present: u64,
-}
+    // The guards that are checked again before each request that removes members: `group_removals`, `min_members`,
+    // `allow_empty`, and `protected` by address. The plan's other guards are not checked again. A run makes at most the
+    // removals of its plan, so `total_removals` cannot be exceeded. The limit of a group may be a percentage of its
+    // present members, which decreases if a newer reading shows fewer. The simulation recognizes each reason by its
+    // text: see `KEPT` in `tests/it/simulation/figures.rs`.
 
-// The guards that are checked again before each request that removes members: `group_removals`, `min_members`,
-// `allow_empty`, and `protected` by address. The plan's other guards are not checked again. A run makes at most the
-// removals of its plan, so `total_removals` cannot be exceeded. The limit of a group may be a percentage of its present
-// members, which decreases if a newer reading shows fewer. The simulation recognizes each reason by its text: see `KEPT`
-// in `tests/it/simulation/figures.rs`.
-impl GroupRun<'_> {
-    /// Allows the removal of a member that leaves this number of members, and this count for the limit.
-    ///
-    /// # Errors
-    ///
-    /// Why the member must stay.
-    fn allow_removal(&self, member: MemberId, left: usize, count: RemovalCount) -> Result<(), String> {
+    /// Why a member must stay, if so. Their removal would leave this number of members, and this count for the limit.
+    fn reason_to_keep(&self, member: MemberId, left: usize, count: RemovalCount) -> Option<String> {
         let reason = self.awaited(member).or_else(|| self.protection_of(member)).or_else(|| self.guard_against(left));
-        match reason {
-            Some(reason) => Err(reason),
-            None if self.run.context.limits_lifted || !self.is_counted(member) => Ok(()),
-            None => self.check_limit(count),
-        }
+        reason.or_else(|| self.limit_against(count).filter(|_| self.is_counted(member)))
     }
 
     /// Why a removal waits for an addition to another group. A removal by an ended entry waits for none.
@@ -332,16 +315,17 @@ impl GroupRun<'_> {
         self.run.evidence.awaited_in(member, self.plan.id).filter(|_| !ends)
     }
 
-    pub(super) fn allow_delete(&self, member: MemberId) -> Result<(), String> {
+    /// Why a member must stay, if so, although a DELETE could remove them now.
+    pub(super) fn reason_against_delete(&self, member: MemberId) -> Option<String> {
         // Members whose removal may have taken effect are counted as gone.
         let mut gone = self.ledger.removed();
         gone.insert(member);
-        self.allow_removal(member, self.present.difference(&gone).count(), self.removal_count(&gone))
+        self.reason_to_keep(member, self.present.difference(&gone).count(), self.removal_count(&gone))
     }
 
     /// Whether the member may be removed now. Otherwise the ledger gets the reason.
     fn may_delete(&mut self, member: MemberId) -> bool {
-        let Err(reason) = self.allow_delete(member) else { return true };
+        let Some(reason) = self.reason_against_delete(member) else { return true };
         self.keep(member, reason);
         false
     }
@@ -379,13 +363,11 @@ impl GroupRun<'_> {
         Some(format!("kept, because {email} is protected at {}", entry.origin))
     }
 
-    fn check_limit(&self, RemovalCount { removed, present }: RemovalCount) -> Result<(), String> {
+    fn limit_against(&self, RemovalCount { removed, present }: RemovalCount) -> Option<String> {
         let (limit, allowed) = (self.plan.guards.group_removals.value, self.plan.guards.removals_allowed(present));
-        if removed <= allowed {
-            return Ok(());
-        }
         let what = format!("{removed} of {present} members would be removed");
-        Err(format!("kept, because {what}, but group_removals ({limit}) allows at most {allowed}"))
+        (removed > allowed && !self.run.context.limits_lifted)
+            .then(|| format!("kept, because {what}, but group_removals ({limit}) allows at most {allowed}"))
     }
 
     /// The numbers for the limit, if this run has removed these members. Members that the run added are not counted as

@@ -44,7 +44,7 @@ impl State {
 pub(super) struct Ledger<'a> {
     changes: BTreeMap<MemberId, (&'a Change, State)>,
     /// The members who were seen to have left the groups that exclude this one.
-    left_first: BTreeSet<MemberId>,
+    pub left_first: BTreeSet<MemberId>,
 }
 
 impl<'a> Ledger<'a> {
@@ -70,17 +70,8 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn members_where(&self, is: impl Fn(MemberId, &Change, &State) -> bool) -> impl Iterator<Item = MemberId> {
+    pub fn members_where(&self, is: impl Fn(MemberId, &Change, &State) -> bool) -> impl Iterator<Item = MemberId> {
         self.changes.iter().filter(move |(id, (change, state))| is(**id, change, state)).map(|(id, _)| *id)
-    }
-
-    pub fn awaiting(&self) -> impl Iterator<Item = MemberId> {
-        self.members_where(|_, _, state| matches!(state, State::Awaiting(_)))
-    }
-
-    /// Records that the member has left the groups that exclude this one.
-    pub fn note_left(&mut self, member: MemberId) {
-        self.left_first.insert(member);
     }
 
     pub fn is_open(&self, member: MemberId) -> bool {
@@ -118,17 +109,6 @@ impl<'a> Ledger<'a> {
         })
     }
 
-    /// Records the additions that the answer to their request shows.
-    pub fn show<'m>(&mut self, members: impl IntoIterator<Item = &'m MemberId>) {
-        for member in members {
-            if let Some((Change { action: Action::Add, .. }, state @ State::Acknowledged)) =
-                self.changes.get_mut(member)
-            {
-                *state = State::Shown;
-            }
-        }
-    }
-
     /// Records a state for every change of the request.
     pub fn record_all<'m>(&mut self, members: impl IntoIterator<Item = &'m MemberId>, state: &State) {
         members.into_iter().for_each(|member| self.record(*member, state.clone()));
@@ -137,11 +117,7 @@ impl<'a> Ledger<'a> {
     /// Records the members seen in the group. Changes that were sent, not refused and are visible are proven.
     pub fn observe(&mut self, present: &BTreeSet<MemberId>) {
         for (member, (change, state)) in &mut self.changes {
-            let was_sent = matches!(
-                state,
-                State::Unknown(_) | State::Acknowledged | State::Shown | State::SaidToBeGone(_) | State::NotRepeated(_)
-            );
-            if was_sent && holds(change, present.contains(member)) {
+            if state.was_tried() && holds(change, present.contains(member)) {
                 *state = State::Proven;
             }
         }

@@ -51,12 +51,10 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
         let is_refused = |refusal: &Refusal| {
             refusal.guard == Guard::PinnedName && refusal.group.as_ref().is_some_and(|name| *name == group.name)
         };
+        let was_refused = plan.refusals.iter().any(is_refused);
         match moved(&group, &groups) {
-            Some((StaleGroup { renamed_to: Some(_), .. }, _)) if plan.refusals.iter().any(is_refused) => {
-                named.push(group)
-            }
-            Some((moved, _)) => stale.push(moved),
-            None => named.push(group),
+            Some((moved, _)) if moved.renamed_to.is_none() || !was_refused => stale.push(moved),
+            _ => named.push(group),
         }
     }
     let answers = join_all(named.iter().map(|group| client.group_members(group))).await;

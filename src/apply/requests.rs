@@ -100,17 +100,12 @@ impl GroupRun<'_> {
     async fn send_once(&mut self, operation: &Operation) -> Option<Written> {
         let effect = self.effect(operation);
         let changes: Vec<MemberId> = effect.adds.union(&effect.removes).copied().collect();
-        if let Some(reason) = self.closed_by() {
-            self.close(&changes, reason);
+        if self.close(&changes) {
             return None;
         }
-        let announced = match self.run.context.journal.write(LineKind::Sending(effect.clone())).await {
-            Ok(number) => number,
-            Err(error) => {
-                self.run.note_journal_failure(&error);
-                self.close(&changes, format!("the journal cannot be written: {error}"));
-                return None;
-            }
+        let Some(announced) = self.run.record(LineKind::Sending(effect.clone())).await else {
+            self.close(&changes);
+            return None;
         };
         // Writing to the journal takes time. Meanwhile, readings of other groups may have shown that somebody must
         // stay.
@@ -130,7 +125,7 @@ impl GroupRun<'_> {
             }
             Operation::Put(members) => client.replace_members(&group, members).await,
             Operation::Delete([member]) => {
-                let may_send = || is_recent() && self.allow_delete(*member).is_ok();
+                let may_send = || is_recent() && self.reason_against_delete(*member).is_none();
                 client.remove_member(&group, *member, &may_send).await
             }
         };
@@ -167,10 +162,13 @@ impl GroupRun<'_> {
         Effect { group, request: operation.clone(), adds, removes }
     }
 
-    /// Records why those of these changes that no request was sent for are not tried.
-    fn close(&mut self, changes: &[MemberId], reason: String) {
+    /// Whether no further requests are sent. The ledger then has the reason for those of these changes that no request
+    /// was sent for.
+    fn close(&mut self, changes: &[MemberId]) -> bool {
+        let Some(reason) = self.closed_by() else { return false };
         let state = if self.closed.is_some() { State::Failed(reason) } else { State::Skipped(reason) };
         self.ledger.give_up(changes, &state);
+        true
     }
 
     /// Processes an answer. Members that it lists are shown, not proven: it may be an echo of the request.
@@ -178,8 +176,11 @@ impl GroupRun<'_> {
         match written {
             Ok(Answered { result, .. }) => {
                 self.run.report().may_have_changed = true;
-                self.ledger.record_all(changes, &State::Acknowledged);
-                self.ledger.show(result.iter().flatten().filter(|member| effect.adds.contains(member)));
+                let lists = |id: &MemberId| result.as_ref().is_some_and(|members| members.contains(id));
+                let is_shown = |id: &&MemberId| effect.adds.contains(*id) && lists(id);
+                let (shown, others): (Vec<_>, Vec<_>) = changes.iter().partition(is_shown);
+                self.ledger.record_all(shown, &State::Shown);
+                self.ledger.record_all(others, &State::Acknowledged);
             }
             Err(error) => {
                 self.run.note_failure(error);
