@@ -35,7 +35,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::model::{Desired, DesiredGroup, GroupName, Mode, PersonRef, is_invisible, kept_ends};
-use problem::{ProblemReport, quoted, settle};
+use problem::{quoted, settle};
 
 /// The maximum size of a file: enough for a million members.
 pub const LARGEST_FILE: usize = 64 << 20;
@@ -56,11 +56,11 @@ pub struct Source {
 /// # Errors
 /// All problems of all files. The groups' rules are not checked: see [`check_rules`].
 pub fn parse(sources: &[Source]) -> Result<Desired, Problems> {
-    parse_into(ProblemReport::default(), sources)
+    parse_into(Problems::default(), sources)
 }
 
 /// Reads and merges files. Where the report already has problems, a file is missing.
-fn parse_into(mut report: ProblemReport, sources: &[Source]) -> Result<Desired, Problems> {
+fn parse_into(mut report: Problems, sources: &[Source]) -> Result<Desired, Problems> {
     let all_there = report.len() == 0;
     let declared = sources.iter().map(|source| file::read(source, &mut report)).collect();
     let desired = merge::merge(declared, all_there, &mut report);
@@ -97,13 +97,9 @@ fn too_few(name: &GroupName, group: &DesiredGroup, time: Timestamp) -> Option<Pr
         // Of other groups the list is not complete.
         _ if group.mode != Mode::Exact => return None,
         None if group.allow_empty.value || !people.is_empty() => return None,
-        None if group.members.is_empty() => (
-            format!("group {name} has no members, and a plan that empties it is refused"),
-            "list its people, or add `allow_empty: true`",
-        ),
         None => (
-            format!("no entry of group {name} is in force now, and a plan that empties it is refused"),
-            "correct the times, list other people, or add `allow_empty: true`",
+            format!("group {name} has no members now, and a plan that empties it is refused"),
+            "list its people, correct their times, or add `allow_empty: true`",
         ),
         Some(least) => (
             format!("group {name} has fewer people now ({}) than `min_members` ({})", people.len(), least.value),

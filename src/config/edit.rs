@@ -27,7 +27,7 @@ use super::entry::PersonOrRoster;
 use super::file::{self, Declared};
 use super::merge::merge;
 use super::node::Node;
-use super::problem::{Problem, ProblemReport, Problems, nearest, quoted};
+use super::problem::{Problem, Problems, nearest, quoted};
 use super::rules::{Breach, BreachKey, BrokenRule, breaches};
 use crate::model::{Desired, Mode, Origin, PersonRef, RunStatus};
 use layout::FileLayout;
@@ -192,16 +192,16 @@ struct Files<'s> {
 }
 
 impl<'s> Files<'s> {
-    fn new(sources: &[Source], read: impl Iterator<Item = Result<Node<'s>, Box<Problem>>>) -> Result<Self, Problems> {
-        let mut report = ProblemReport::default();
+    fn new(sources: &[Source], read: impl Iterator<Item = Result<Node<'s>, Problem>>) -> Result<Self, Problems> {
+        let mut report = Problems::default();
         let (mut trees, mut declared) = (Vec::new(), Vec::new());
         for (source, tree) in sources.iter().zip(read) {
             match tree {
                 Ok(tree) => {
-                    declared.push(file::declare(source, tree.clone(), &mut report));
+                    declared.push(file::declare(source, &tree, &mut report));
                     trees.push(tree);
                 }
-                Err(problem) => report.push(*problem),
+                Err(problem) => report.push(problem),
             }
         }
         let desired = merge(declared.clone(), trees.len() == sources.len(), &mut report);
@@ -404,7 +404,7 @@ fn new_breaches(edited: &Desired, context: &EditContext<'_>) -> Vec<Problem> {
     });
     new.filter_map(|Breach { key, problem }| {
         let before = &context.files.desired;
-        let origin = key.rule_in(before)?;
+        let (_, origin) = key.rule_in(before)?;
         let (message, help) = (problem.message, problem.help?);
         let (message, help) = match (&key.rule, context.request) {
             (BrokenRule::MaxDuration, EditRequest::Grant(Grant { from: None, .. })) => {

@@ -9,8 +9,8 @@ use foldhash::fast::RandomState;
 
 use super::node::{Node, Value};
 use super::problem::quoted;
-use super::reader::{Field, Fields, Reader, looks_like_id};
-use crate::model::{Email, EmailError, PersonRef, Position, Terms, Window, WrittenTime, is_invisible};
+use super::reader::{Field, Fields, MappingEntries, Reader, looks_like_id};
+use crate::model::{Email, PersonRef, Position, Terms, Window, WrittenTime, is_invisible};
 
 pub(super) const KEYS: [&str; 6] = ["email", "id", "roster", "from", "until", "reason"];
 
@@ -66,7 +66,7 @@ impl Reader<'_> {
         whose: &str,
         field: Field<'_>,
         help: &str,
-        read: impl Fn(&mut Self, Node<'_>) -> Option<Entry>,
+        read: impl Fn(&mut Self, &Node<'_>) -> Option<Entry>,
     ) -> Vec<Entry> {
         let items = self.sequence(what, field, help).unwrap_or_default();
         let mut entries: Vec<Entry> = Vec::with_capacity(items.len());
@@ -90,13 +90,11 @@ impl Reader<'_> {
     }
 
     /// An entry of a group or a roster.
-    pub fn entry(&mut self, node: Node<'_>) -> Option<Entry> {
+    pub fn entry(&mut self, node: &Node<'_>) -> Option<Entry> {
         let at = node.at;
-        match node.value {
-            Value::Text(text) | Value::Typed(text) => {
-                Some(Entry { who: PersonOrRoster::Person(self.person(at, &text, "- id: ")?), at, terms: None })
-            }
-            Value::Mapping(entries) => self.detailed_entry(at, entries),
+        match &node.value {
+            Value::Text(text) | Value::Typed(text) => Some(Entry { who: self.person(at, text)?, at, terms: None }),
+            Value::Mapping(entries) => self.detailed_entry("an entry", "email, id or roster", at, entries, &KEYS),
             Value::Null(_) => self.refused(at, "this entry is empty", "write an email address, or remove the line"),
             Value::Sequence(_) => {
                 let help = "write each person on a separate line: `- alice@example.com`";
@@ -105,24 +103,32 @@ impl Reader<'_> {
         }
     }
 
-    fn detailed_entry(&mut self, at: Position, entries: Vec<(Node<'_>, Node<'_>)>) -> Option<Entry> {
+    /// Reads an entry with these keys, of which exactly one of `whom` is there.
+    fn detailed_entry(
+        &mut self,
+        what: &str,
+        whom: &str,
+        at: Position,
+        entries: &MappingEntries<'_>,
+        keys: &[&'static str],
+    ) -> Option<Entry> {
         let before = self.report.len();
-        let mut fields = self.fields("an entry", entries, &KEYS);
+        let mut fields = self.fields(what, entries, keys);
         let who = match (fields.remove("email"), fields.remove("id"), fields.remove("roster")) {
-            (Some(email), None, None) => self.email(&email).map(PersonOrRoster::Person),
-            (None, Some(id), None) => self.member_id(&id).map(PersonOrRoster::Person),
+            (Some(email), None, None) => {
+                let text = self.text("`email`", email, "write one address: `email: alice@example.com`");
+                text.and_then(|text| self.person(email.node.at, text))
+            }
+            (None, Some(id), None) => self.id("a member id", id).map(|id| PersonOrRoster::Person(PersonRef::Id(id))),
             (None, None, Some(roster)) => {
-                let name = self.text("`roster`", &roster, "write the name of one roster: `- roster: NAME`");
+                let name = self.text("`roster`", roster, "write the name of one roster: `- roster: NAME`");
                 name.map(|name| PersonOrRoster::Roster(name.into()))
             }
             // If the key that names the person is mistyped, this was already reported.
             (None, None, None) if self.report.len() > before => None,
-            (None, None, None) => {
-                self.refused(at, "this entry names no person or roster", "add one of the keys email, id and roster")
-            }
             _ => {
-                let help = "write a separate entry for each of them";
-                self.refused(at, "this entry has more than one of the keys email, id and roster", help)
+                let message = format!("{what} must have exactly one of the keys {whom}");
+                self.refused(at, message, "name each person in a separate entry")
             }
         };
         let terms = (!fields.is_empty()).then(|| Box::new(self.terms(&fields)));
@@ -130,7 +136,7 @@ impl Reader<'_> {
     }
 
     fn terms(&mut self, fields: &Fields<'_>) -> Terms {
-        let (from, until) = (fields.get("from"), fields.get("until"));
+        let (from, until) = (fields.get("from").copied(), fields.get("until").copied());
         let first = from.and_then(|field| self.time(field)).map(WrittenTime::start);
         let last = until.and_then(|field| self.time(field));
         let window = Window { from: first, until: last.map(WrittenTime::end) };
@@ -142,11 +148,11 @@ impl Reader<'_> {
             self.report.push(problem);
         }
         let until_is_date = last.is_some_and(WrittenTime::is_date);
-        let reason = fields.get("reason").and_then(|field| self.reason(field));
+        let reason = fields.get("reason").and_then(|field| self.reason(*field));
         Terms { window, until_is_date, reason }
     }
 
-    fn reason(&mut self, field: &Field<'_>) -> Option<Arc<str>> {
+    fn reason(&mut self, field: Field<'_>) -> Option<Arc<str>> {
         let help = "write the reason in a few words, or remove the key";
         let text = self.text("`reason`", field, help)?;
         // A reason may be a block of several lines.
@@ -159,68 +165,42 @@ impl Reader<'_> {
         Some(text.into())
     }
 
-    fn member_id(&mut self, field: &Field<'_>) -> Option<PersonRef> {
-        if let Value::Text(text) = &field.node.value
-            && text.parse::<Email>().is_ok()
-        {
-            let message = format!("{} is an email address, not an id", quoted(text));
-            return self.refused(field.node.at, message, format!("write `email: {text}`"));
+    /// Reads an address.
+    fn person(&mut self, at: Position, text: &str) -> Option<PersonOrRoster> {
+        match Email::declared(text) {
+            Ok(email) => Some(PersonOrRoster::Person(PersonRef::Email(email))),
+            Err(_) if looks_like_id(text) => {
+                let message = format!("{} is an id, not an email address", quoted(text));
+                self.refused(at, message, format!("write `id: {text}`"))
+            }
+            Err(error) => self.refused(at, format!("{} is not an email address: {error}", quoted(text)), remedy(text)),
         }
-        self.id("a member id", field).map(PersonRef::Id)
-    }
-
-    fn email(&mut self, field: &Field<'_>) -> Option<PersonRef> {
-        let text = self.text("`email`", field, "write one address: `email: alice@example.com`")?;
-        self.person(field.node.at, text, "id: ")
-    }
-
-    /// Reads an address. `id` is how an entry by id begins here.
-    fn person(&mut self, at: Position, text: &str, id: &str) -> Option<PersonRef> {
-        let error = match Email::declared(text) {
-            Ok(email) => return Some(PersonRef::Email(email)),
-            Err(error) => error,
-        };
-        if looks_like_id(text) {
-            let message = format!("{} is an id, not an email address", quoted(text));
-            return self.refused(at, message, format!("write `{id}{text}`"));
-        }
-        let message = format!("{} is not an email address: {error}", quoted(text));
-        let problem = self.problem(at, message).help(remedy(text, error));
-        self.report.push(if id.starts_with('-') { problem.perhaps_roster(text) } else { problem });
-        None
     }
 
     /// An address, or the name of a roster.
-    pub fn owner(&mut self, node: Node<'_>) -> Option<Entry> {
+    pub fn owner(&mut self, node: &Node<'_>) -> Option<Entry> {
         let at = node.at;
         let who = match node.text() {
-            Some(text) if text.contains('@') => self.person(at, text, "- id: ").map(PersonOrRoster::Person),
-            Some(text) => Some(PersonOrRoster::Roster(text.into())),
+            Some(text) if text.contains('@') => self.person(at, text)?,
+            Some(text) => PersonOrRoster::Roster(text.into()),
             None => {
                 let help = "list addresses and rosters: `owners: [alice@example.com, sre]`";
-                self.refused(at, "an owner must be an address or the name of a roster", help)
+                return self.refused(at, "an owner must be an address or the name of a roster", help);
             }
         };
-        Some(Entry { who: who?, at, terms: None })
+        Some(Entry { who, at, terms: None })
     }
 
-    pub fn protected(&mut self, node: Node<'_>) -> Option<Entry> {
+    pub fn protected(&mut self, node: &Node<'_>) -> Option<Entry> {
         let (at, help) = (node.at, "list email addresses and member ids");
-        let person = match node.value {
-            Value::Text(text) | Value::Typed(text) if looks_like_id(&text) => text.parse().ok().map(PersonRef::Id),
+        let person = match &node.value {
+            Value::Text(text) | Value::Typed(text) if looks_like_id(text) => text.parse().ok().map(PersonRef::Id),
             Value::Text(text) | Value::Typed(text) => {
-                let message = |error| format!("{} is neither an email address nor an id: {error}", quoted(&text));
-                Email::declared(&text).map_err(|error| self.refuse(at, message(error), help)).ok().map(PersonRef::Email)
+                let message = |error| format!("{} is neither an email address nor an id: {error}", quoted(text));
+                Email::declared(text).map_err(|error| self.refuse(at, message(error), help)).ok().map(PersonRef::Email)
             }
             Value::Mapping(entries) => {
-                let before = self.report.len();
-                let mut fields = self.fields("an entry of `protected`", entries, &PROTECTED);
-                match (fields.remove("email"), fields.remove("id")) {
-                    (Some(email), None) => self.email(&email),
-                    (None, Some(id)) => self.member_id(&id),
-                    _ if self.report.len() > before => None,
-                    _ => self.refused(at, "an entry of `protected` must name one person by email or id", help),
-                }
+                return self.detailed_entry("an entry of `protected`", "email or id", at, entries, &PROTECTED);
             }
             Value::Null(_) | Value::Sequence(_) => {
                 self.refused(at, "an entry of `protected` must be an email address or an id", help)
@@ -231,21 +211,10 @@ impl Reader<'_> {
 }
 
 /// The remedy for a text that is not an email address.
-fn remedy(text: &str, error: EmailError) -> String {
-    let visible = || text.replace(is_invisible, "");
-    let dotted = || text.replace(',', ".");
-    let local = text.split('@').next().unwrap_or_default();
-    match error {
-        EmailError::Invisible(_) if Email::declared(&visible()).is_ok() => format!("write {}", visible()),
-        EmailError::Character(_) if Email::declared(text.trim()).is_ok() => format!("write {}", text.trim()),
-        EmailError::Character(',') if !local.contains(',') && Email::declared(&dotted()).is_ok() => {
-            format!("write {}", dotted())
-        }
-        EmailError::Character(',' | ';') | EmailError::SeveralAts(_) if text.contains([',', ';']) => {
-            "write each address on a separate line: `- alice@example.com`".into()
-        }
-        EmailError::Character(_) if text.contains('<') => "write only the address, without a name".into(),
-        EmailError::Character(':') => "write only the address, without \"mailto:\"".into(),
-        _ => "write one address: `- alice@example.com`".into(),
+fn remedy(text: &str) -> String {
+    let visible = text.trim().replace(|c: char| is_invisible(c) && !c.is_ascii_whitespace(), "");
+    if Email::declared(&visible).is_ok() {
+        return format!("write {visible}");
     }
+    "write one address without a name: `- alice@example.com`; or a roster: `- roster: NAME`".into()
 }

@@ -131,23 +131,20 @@ fn entry(
 
 fn line(id: MemberId, member: &Member, owners: &Owners<'_>) -> String {
     let is_shared = |email: &Email| owners.get(email).is_some_and(|ids| ids.len() > 1);
-    let unnamed = match &member.email {
-        None => Some("no address".into()),
+    let by_id = format!("id: {}", scalar(id.as_str(), false));
+    let (entry, mut notes) = match &member.email {
+        None => (by_id, vec!["no address".to_owned()]),
         Some(email) if Email::declared(email.as_str()).is_err() => {
-            Some(format!("has the address {}", comment(email.as_str())))
+            (by_id, vec![format!("has the address {}", comment(email.as_str()))])
         }
         Some(email) if is_shared(email) => {
-            Some(format!("one of several members with the address {}", comment(email.as_str())))
+            (by_id, vec![format!("one of several members with the address {}", comment(email.as_str()))])
         }
-        Some(_) => None,
+        Some(email) => (scalar(email.as_str(), false), Vec::new()),
     };
-    let entry = match &member.email {
-        Some(email) if unnamed.is_none() => scalar(email.as_str(), false),
-        _ => format!("id: {}", scalar(id.as_str(), false)),
-    };
-    let pending = member.status == Some(Status::Pending);
-    let pending = pending.then(|| "has not accepted the invitation yet".to_owned());
-    let notes: Vec<String> = unnamed.into_iter().chain(pending).collect();
+    if member.status == Some(Status::Pending) {
+        notes.push("has not accepted the invitation yet".into());
+    }
     if notes.is_empty() { format!("      - {entry}\n") } else { format!("      - {entry}  # {}\n", notes.join("; ")) }
 }
 
@@ -165,23 +162,14 @@ pub fn document(export: &Export, account_id: AccountId) -> String {
     let count = export.groups.len();
     let noun = if count == 1 { "group" } else { "groups" };
     let mut text = format!("# The membership of {count} {noun}, as it is in the account.\n{}", head(account_id));
-    text.push_str(&warnings(export));
-    if export.groups.is_empty() {
-        text.push_str("\ngroups: {}\n");
-        return text;
-    }
-    text.push_str("\ngroups:\n");
+    text.extend(export.warnings.iter().map(|warning| format!("# {}\n", comment(warning))));
+    text.push_str(if export.groups.is_empty() { "\ngroups: {}\n" } else { "\ngroups:\n" });
     let entries: Vec<&str> = export.groups.values().map(|group| group.yaml.as_str()).collect();
-    text.push_str(&entries.join("\n"));
-    text
+    text + &entries.join("\n")
 }
 
 pub fn group_document(group: &Exported, account_id: AccountId) -> String {
     format!("{}\ngroups:\n{}", head(account_id), group.yaml)
-}
-
-fn warnings(export: &Export) -> String {
-    export.warnings.iter().map(|warning| format!("# {}\n", comment(warning))).collect()
 }
 
 /// The maximum number of characters of a group's name in a file name.

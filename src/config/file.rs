@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::entry::Entry;
 use super::node::{self, Node, Value};
-use super::problem::{Problem, ProblemReport, numbered_lines, quoted};
-use super::reader::{Field, Fields, Reader};
+use super::problem::{Problem, Problems, numbered_lines, quoted};
+use super::reader::{Field, Fields, MappingEntries, Reader};
 use super::{LARGEST_FILE, Source};
 use crate::model::{
     AccountId, DesiredGroup, Email, GroupName, Limits, Mode, Origin, Position, Protected, Rules, Setting, Settings,
@@ -69,18 +69,21 @@ impl DeclaredGroup {
 }
 
 /// Reads a file, and adds its problems to the report.
-pub(super) fn read(source: &Source, report: &mut ProblemReport) -> Declared {
-    match tree(source).map_err(|problem| report.push(*problem)) {
-        Ok(tree) => declare(source, tree, report),
-        Err(()) => Declared { unread: true, ..Declared::default() },
+pub(super) fn read(source: &Source, report: &mut Problems) -> Declared {
+    match tree(source) {
+        Ok(tree) => declare(source, &tree, report),
+        Err(problem) => {
+            report.push(problem);
+            Declared { unread: true, ..Declared::default() }
+        }
     }
 }
 
 /// Reads what the tree of a file declares, and adds its problems to the report.
-pub(super) fn declare(source: &Source, tree: Node<'_>, report: &mut ProblemReport) -> Declared {
+pub(super) fn declare(source: &Source, tree: &Node<'_>, report: &mut Problems) -> Declared {
     let at = tree.at;
     let mut reader = Reader { file: source.path.as_str().into(), report };
-    let (at, message, help) = match tree.value {
+    let (at, message, help) = match &tree.value {
         Value::Mapping(entries) => return reader.declared(at, entries),
         Value::Null(_) => {
             let first = Position { line: 1, column: 1 };
@@ -92,21 +95,20 @@ pub(super) fn declare(source: &Source, tree: Node<'_>, report: &mut ProblemRepor
     Declared { unread: true, ..Declared::default() }
 }
 
-pub(super) fn tree(source: &Source) -> Result<Node<'_>, Box<Problem>> {
-    let file = || Arc::from(source.path.as_str());
+pub(super) fn tree(source: &Source) -> Result<Node<'_>, Problem> {
+    let problem = |position, message: &str| Problem::new(source.path.as_str().into(), position, message);
     if source.bytes.len() > LARGEST_FILE {
         let message = format!("the file is larger than {} MiB", LARGEST_FILE >> 20);
-        return Err(Box::new(Problem::new(file(), None, message).help("split it into several files in one folder")));
+        return Err(problem(None, &message).help("split it into several files in one folder"));
     }
     let text = str::from_utf8(&source.bytes).map_err(|error| {
         let good = source.bytes.get(..error.valid_up_to()).unwrap_or_default();
-        let problem = Problem::new(file(), Some(end_of(good)), "invalid UTF-8");
-        Box::new(problem.help("save the file as UTF-8"))
+        problem(Some(end_of(good)), "invalid UTF-8").help("save the file as UTF-8")
     })?;
-    if let Some(problem) = conflict(source, text) {
-        return Err(Box::new(problem));
+    match conflict(source, text) {
+        Some(conflict) => Err(conflict),
+        None => node::parse(&source.path, text),
     }
-    node::parse(&source.path, text)
 }
 
 /// The problem of a file with the markers of an unfinished merge.
@@ -128,17 +130,16 @@ fn conflict(source: &Source, text: &str) -> Option<Problem> {
 }
 
 fn end_of(text: &[u8]) -> Position {
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let (line, last) = numbered_lines(text).last().unwrap_or((1, b""));
     let characters = String::from_utf8_lossy(last).chars().count();
     Position { line, column: u32::try_from(characters).unwrap_or(u32::MAX).saturating_add(1) }
 }
 
 impl Reader<'_> {
-    fn declared(&mut self, at: Position, entries: Vec<(Node<'_>, Node<'_>)>) -> Declared {
+    fn declared(&mut self, at: Position, entries: &MappingEntries<'_>) -> Declared {
         let mut fields = self.fields("the file", entries, &KEYS);
         match fields.remove("version") {
-            Some(version) => self.version(&version),
+            Some(version) => self.version(version),
             None => self.refused(at, "the file has no `version`", "add the line `version: 1` at the top"),
         };
         let account_id = self.setting(fields.remove("account_id"), |reader, field| reader.id("an account id", field));
@@ -171,8 +172,8 @@ impl Reader<'_> {
             }
             let at = name.at;
             let Some(name) = self.key(name) else { continue };
-            self.check_name(kind, at, &name);
-            named.push(read(self, &name, Field { name: key, key: at, node }));
+            self.check_name(kind, at, name);
+            named.push(read(self, name, Field { name: key, key: at, node }));
         }
         Some(named)
     }
@@ -200,26 +201,25 @@ impl Reader<'_> {
         let choices = [Unmanaged::Ignore, Unmanaged::Report, Unmanaged::Refuse];
         let unmanaged = self.setting(fields.remove("unmanaged_groups"), |reader, field| reader.choice(field, &choices));
         let choices = [Unmanaged::Ignore, Unmanaged::Report];
-        let direct = fields.remove("direct_access").and_then(|field| self.choice(&field, &choices));
+        let direct = fields.remove("direct_access").and_then(|field| self.choice(field, &choices));
         Settings {
             limits,
             protected,
             unmanaged_groups: unmanaged.unwrap_or_default(),
             reports_direct_access: direct == Some(Unmanaged::Report),
-            email_domains: fields.remove("email_domains").map(|field| self.domains(field)),
+            email_domains: self.setting(fields.remove("email_domains"), Self::domains),
         }
     }
 
     fn limits(&mut self, field: Field<'_>) -> Limits {
         let entries = self.mapping("`limits`", field, "write the limits below it, or remove it");
         let mut fields = self.fields("`limits`", entries.unwrap_or_default(), &LIMITS);
-        let mut limits = Limits::default();
-        for (key, limit) in LIMITS.into_iter().zip([&mut limits.group_removals, &mut limits.total_removals]) {
-            if let Some(written) = self.setting(fields.remove(key), Self::limit) {
-                *limit = written;
-            }
+        let (group, total) = (fields.remove("group_removals"), fields.remove("total_removals"));
+        let preset = Limits::default();
+        Limits {
+            group_removals: self.setting(group, Self::limit).unwrap_or(preset.group_removals),
+            total_removals: self.setting(total, Self::limit).unwrap_or(preset.total_removals),
         }
-        limits
     }
 
     fn group(&mut self, name: &str, field: Field<'_>) -> DeclaredGroup {
@@ -229,7 +229,7 @@ impl Reader<'_> {
         let is_mapping = entries.is_some();
         let mut fields = self.fields(&what, entries.unwrap_or_default(), &GROUP);
         let members = fields.remove("members");
-        let members_at = members.as_ref().map_or(at, |field| field.key);
+        let members_at = members.map_or(at, |field| field.key);
         if members.is_none() && is_mapping {
             self.refuse(at, format!("{what} has no `members`"), "add `members: []` if the group has no members");
         }
@@ -240,7 +240,7 @@ impl Reader<'_> {
         let group = DesiredGroup {
             origin: self.origin(at),
             pin: self.setting(fields.remove("id"), |reader, field| reader.id("a group id", field)),
-            mode: fields.remove("mode").and_then(|field| self.choice(&field, &modes)).unwrap_or_default(),
+            mode: fields.remove("mode").and_then(|field| self.choice(field, &modes)).unwrap_or_default(),
             members_origin: self.origin(members_at),
             members: Vec::new(),
             never: Vec::new(),
@@ -249,8 +249,8 @@ impl Reader<'_> {
             allow_empty: self.setting(fields.remove("allow_empty"), Self::boolean).unwrap_or_default(),
             group_removals: self.setting(fields.remove("group_removals"), Self::limit),
             rules: self.rules(name, &mut fields),
-            permissions: fields.remove("permissions").map(|field| self.permissions(field)),
-            description: fields.remove("description").and_then(|field| self.description(&field)),
+            permissions: self.setting(fields.remove("permissions"), Self::permissions),
+            description: fields.remove("description").and_then(|field| self.description(field)),
             owners: owners.iter().flat_map(|list| &list.entries).map(|entry| self.owner_of(entry)).collect(),
         };
         DeclaredGroup { name: name.into(), group, entries: entries.unwrap_or_default(), owners }
@@ -258,14 +258,12 @@ impl Reader<'_> {
 
     fn rules(&mut self, name: &str, fields: &mut Fields<'_>) -> Rules {
         let required = self.setting(fields.remove("require_reason"), Self::boolean);
+        let exclusive = fields.remove("exclusive_with");
         Rules {
             max_duration: self.setting(fields.remove("max_duration"), Self::period),
             require_reason: required.filter(|required| required.value).and_then(|required| required.origin),
-            exclusive_with: fields
-                .remove("exclusive_with")
-                .map(|field| self.exclusions(name, field))
-                .unwrap_or_default(),
-            email_domains: fields.remove("email_domains").map(|field| self.domains(field)),
+            exclusive_with: exclusive.and_then(|field| self.exclusions(name, field)).unwrap_or_default(),
+            email_domains: self.setting(fields.remove("email_domains"), Self::domains),
         }
     }
 
@@ -280,7 +278,7 @@ impl Reader<'_> {
         Setting { value, origin: Some(self.origin(entry.at)) }
     }
 
-    fn description(&mut self, field: &Field<'_>) -> Option<String> {
+    fn description(&mut self, field: Field<'_>) -> Option<String> {
         let help = "write one short line";
         let text = self.text("`description`", field, help)?.trim().to_owned();
         if text.chars().any(is_invisible) {
@@ -290,62 +288,52 @@ impl Reader<'_> {
     }
 
     /// The texts of a list, each with its place. `what` is, for example, "a domain".
-    fn texts(&mut self, what: &str, field: Field<'_>, help: &str) -> Vec<(Position, String)> {
-        let (name, key) = (field.name, field.key);
-        let items = self.sequence(&format!("`{name}`"), field, help).unwrap_or_default();
-        let text = |node: Node<'_>| {
-            let item = Field { name, key, node };
-            let text = self.text(what, &item, help)?.to_owned();
-            Some((item.node.at, text))
-        };
-        items.into_iter().filter_map(text).collect()
+    fn texts<'n>(&mut self, what: &str, field: Field<'n>, help: &str) -> Option<Vec<(Position, &'n str)>> {
+        let items = self.sequence(&format!("`{}`", field.name), field, help)?.iter();
+        Some(items.filter_map(|node| Some((node.at, self.text(what, Field { node, ..field }, help)?))).collect())
+    }
+
+    /// The texts of a list. Reports those that are in it twice.
+    fn distinct<'n>(&mut self, what: &str, field: Field<'n>, help: &str) -> Option<Vec<(Position, &'n str)>> {
+        let texts = self.texts(what, field, help)?;
+        let mut places = BTreeMap::new();
+        for (at, text) in &texts {
+            if let Some(first) = places.get(text) {
+                let message = format!("{} is listed twice in `{}`", quoted(text), field.name);
+                self.refuse_again(*at, message, *first, "it is first listed here");
+            } else {
+                places.insert(*text, *at);
+            }
+        }
+        Some(texts)
     }
 
     /// Reads `email_domains`, in the form in which domains are compared.
-    fn domains(&mut self, field: Field<'_>) -> Setting<Vec<String>> {
-        let origin = self.origin(field.key);
+    fn domains(&mut self, field: Field<'_>) -> Option<Vec<String>> {
         let help = "list domains without the \"@\": `email_domains: [example.com]`";
         let mut domains = Vec::new();
-        for (at, text) in self.texts("a domain", field, help) {
+        for (at, text) in self.texts("a domain", field, help)? {
             match Email::declared(&format!("x@{text}")) {
                 Ok(email) => domains.push(email.domain().into_owned()),
-                Err(_) => self.refuse(at, format!("{} is not a domain", quoted(&text)), help),
+                Err(_) => self.refuse(at, format!("{} is not a domain", quoted(text)), help),
             }
         }
-        Setting { value: domains, origin: Some(origin) }
+        Some(domains)
     }
 
-    fn permissions(&mut self, field: Field<'_>) -> Setting<Vec<String>> {
-        let origin = self.origin(field.key);
+    fn permissions(&mut self, field: Field<'_>) -> Option<Vec<String>> {
         let help = "list what membership gives: `permissions: [Workers Admin, DNS on example.com]`";
-        let mut permissions: Vec<String> = Vec::new();
-        for (at, permission) in self.texts("a permission", field, help) {
-            if permissions.contains(&permission) {
-                let message = format!("{} is listed twice in `permissions`", quoted(&permission));
-                self.refuse(at, message, "remove one of the two");
-            } else {
-                permissions.push(permission);
-            }
-        }
-        Setting { value: permissions, origin: Some(origin) }
+        let permissions = self.distinct("a permission", field, help)?;
+        Some(permissions.into_iter().map(|(_, permission)| permission.to_owned()).collect())
     }
 
-    /// Reads `exclusive_with`: names of other groups, each once. The merge of all files checks whether they are
-    /// declared.
-    fn exclusions(&mut self, name: &str, field: Field<'_>) -> BTreeMap<GroupName, Origin> {
+    /// Reads `exclusive_with`: names of other groups. The merge of all files checks whether they are declared.
+    fn exclusions(&mut self, group: &str, field: Field<'_>) -> Option<BTreeMap<GroupName, Origin>> {
         let help = "list the names of other groups: `exclusive_with: [Payments Approvers]`";
-        let mut exclusions: BTreeMap<GroupName, Origin> = BTreeMap::new();
-        for (at, other) in self.texts("a group in `exclusive_with`", field, help) {
-            let group = GroupName::from(other.as_str());
-            if other == name {
-                self.refuse(at, "a group cannot be exclusive with itself", "remove it from the list");
-            } else if let Some(first) = exclusions.get(&group) {
-                let message = format!("group {} is listed twice in `exclusive_with`", quoted(&other));
-                self.refuse_again(at, message, first.position(), "it is first listed here");
-            } else {
-                exclusions.insert(group, self.origin(at));
-            }
+        let others = self.distinct("a group in `exclusive_with`", field, help)?;
+        for (at, _) in others.iter().filter(|(_, other)| *other == group) {
+            self.refuse(*at, "a group cannot be exclusive with itself", "remove it from the list");
         }
-        exclusions
+        Some(others.into_iter().map(|(at, other)| (GroupName::from(other), self.origin(at))).collect())
     }
 }

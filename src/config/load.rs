@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::problem::{Problem, ProblemReport, Problems};
+use super::problem::{Problem, Problems};
 use super::{LARGEST_FILE, Source, check_rules, parse_into};
 use crate::model::Desired;
 
@@ -67,7 +67,7 @@ pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Problems> {
 /// Whether there are files below a folder, or anything that [`load`] cannot read.
 pub fn holds_files(folder: &Path) -> bool {
     let search = FileSearch::of(folder.is_dir().then_some(folder), true);
-    search.found > 0 || search.report.len() > 0
+    !search.files.is_empty() || search.report.len() > 0
 }
 
 pub fn found(paths: &[PathBuf]) -> Vec<PathBuf> {
@@ -96,10 +96,9 @@ pub fn read_regular(paths: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<Source>), Pr
 #[derive(Default)]
 struct FileSearch {
     files: Vec<PathBuf>,
-    found: usize,
-    /// The real paths of the files and folders so far, so that each is read once.
-    seen: BTreeSet<PathBuf>,
-    report: ProblemReport,
+    /// The real paths of the folders so far, so that each is read once.
+    folders: BTreeSet<PathBuf>,
+    report: Problems,
     allows_empty: bool,
 }
 
@@ -107,18 +106,20 @@ impl FileSearch {
     fn of<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, allows_empty: bool) -> Self {
         let mut search = Self { allows_empty, ..Self::default() };
         paths.into_iter().for_each(|path| search.add(path.as_ref()));
+        let mut seen = BTreeSet::new();
+        search.files.retain(|path| seen.insert(real(path)));
         search
     }
 
     fn add(&mut self, path: &Path) {
         match fs::metadata(path) {
             Err(error) => self.report.push(unreadable(path, &error)),
-            Ok(metadata) if !metadata.is_dir() => self.add_file(path.to_owned()),
-            Ok(_) if !self.is_new(path) => {}
+            Ok(metadata) if !metadata.is_dir() => self.files.push(path.to_owned()),
+            Ok(_) if !self.folders.insert(real(path)) => {}
             Ok(_) => {
-                let before = (self.found, self.report.len());
+                let before = (self.files.len(), self.report.len());
                 self.add_below(path);
-                if !self.allows_empty && before == (self.found, self.report.len()) {
+                if !self.allows_empty && before == (self.files.len(), self.report.len()) {
                     let problem = problem(path, "there is no *.yaml or *.yml file below this folder");
                     self.report.push(problem.help("name the folder that holds the groups with --file"));
                 }
@@ -126,29 +127,22 @@ impl FileSearch {
         }
     }
 
-    fn read(mut self) -> (ProblemReport, Vec<Source>) {
+    fn read(mut self) -> (Problems, Vec<Source>) {
         let mut sources = Vec::with_capacity(self.files.len());
         for path in self.files {
             match read(&path) {
                 Ok(bytes) => sources.push(Source { path: shown(&path), bytes }),
-                Err(problem) => self.report.push(*problem),
+                Err(problem) => self.report.push(problem),
             }
         }
         (self.report, sources)
     }
 
-    fn add_file(&mut self, path: PathBuf) {
-        self.found += 1;
-        if self.is_new(&path) {
-            self.files.push(path);
-        }
-    }
-
     /// Adds everything below a folder. A cycle of links ends at a folder that was already seen.
     fn add_below(&mut self, folder: &Path) {
-        let mut entries: Vec<PathBuf> = match fs::read_dir(folder)
-            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>())
-        {
+        let listed = fs::read_dir(folder)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>());
+        let mut entries = match listed {
             Ok(entries) => entries,
             Err(error) => return self.report.push(unreadable(folder, &error)),
         };
@@ -157,14 +151,14 @@ impl FileSearch {
         for path in entries {
             match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => {
-                    if self.is_new(&path) {
+                    if self.folders.insert(real(&path)) {
                         self.add_below(&path);
                     }
                 }
                 // An unreadable entry with any name may lead to a folder with groups.
                 Err(error) => self.report.push(unreadable_below(&path, &error)),
                 Ok(_) if !is_yaml(&path) => {}
-                Ok(metadata) if metadata.is_file() => self.add_file(path),
+                Ok(metadata) if metadata.is_file() => self.files.push(path),
                 Ok(_) => {
                     let problem = problem(&path, "this is not a regular file");
                     self.report.push(problem.help("remove it from the folder, or name it with --file"));
@@ -172,11 +166,11 @@ impl FileSearch {
             }
         }
     }
+}
 
-    fn is_new(&mut self, path: &Path) -> bool {
-        // A pipe, for example, has no real path.
-        self.seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
-    }
+/// The path without links. A pipe, for example, has none.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Whether a file with this path would be one of those below a folder.
@@ -199,16 +193,16 @@ pub fn is_yaml(path: &Path) -> bool {
         .is_some_and(|extension| extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml"))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
-    let failed = |error| Box::new(unreadable(path, &error));
-    let metadata = fs::metadata(path).map_err(failed)?;
+fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if metadata.is_file() {
-        return File::open(path).and_then(read_open).map_err(failed);
+        File::open(path).and_then(read_open).map_err(|error| unreadable(path, &error))
     } else if is_pipe(&metadata) {
-        return read_pipe(path);
+        read_pipe(path)
+    } else {
+        let problem = problem(path, "this is a device or a socket, not a file");
+        Err(problem.help("name a file, a folder or a pipe with --file"))
     }
-    let problem = problem(path, "this is a device or a socket, not a file");
-    Err(Box::new(problem.help("name a file, a folder or a pipe with --file")))
 }
 
 #[cfg(unix)]
@@ -230,12 +224,10 @@ fn read_open(file: File) -> io::Result<Vec<u8>> {
 
 /// Reads a pipe, such as a shell's `<(command)`. Opening a pipe without a writer would block forever, and so would
 /// reading a pipe that no program closes.
-fn read_pipe(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
-    let failed = |message: String| {
-        let help = "make sure that a program writes to the pipe and ends, or name a file";
-        Box::new(problem(path, message).help(help))
-    };
-    let unread = |error| Box::new(unreadable(path, &error));
+fn read_pipe(path: &Path) -> Result<Vec<u8>, Problem> {
+    let help = "make sure that a program writes to the pipe and ends, or name a file";
+    let failed = |message: String| problem(path, message).help(help);
+    let unread = |error| unreadable(path, &error);
     let of_thread = path.to_owned();
     let file = within(LONGEST_OPENING, move || File::open(of_thread));
     let file = file.ok_or_else(|| failed("no program writes to this pipe".into()))?.map_err(unread)?;

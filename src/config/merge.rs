@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::entry::{Entry, PersonOrRoster};
 use super::file::{Declared, DeclaredGroup, DeclaredList};
-use super::problem::{Problem, ProblemReport, nearest, quoted, shortened};
+use super::problem::{Problem, Problems, nearest, quoted, shortened};
 use crate::model::{Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Origin, RosterUse, Terms};
 
 /// The maximum depth of rosters that use each other.
@@ -19,7 +19,7 @@ const MOST_MEMBERSHIPS: u64 = 5_000_000;
 const MOST_COMPARISONS: usize = 200_000;
 
 /// Merges the files. If there are problems, the result is incomplete.
-pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut ProblemReport) -> Desired {
+pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut Problems) -> Desired {
     // An unread part of the files may declare the missing names, so they are not reported.
     let all_known = all_there && !files.iter().any(|file| file.unread);
     check_accounts(&files, report);
@@ -27,16 +27,19 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut ProblemR
     let mut desired = Desired::default();
     let mut settings = None;
     let mut rosters = Rosters::default();
-    let mut groups = BTreeMap::new();
+    let (mut groups, mut pins) = (BTreeMap::new(), BTreeMap::new());
     for file in files {
         desired.account_id = desired.account_id.or(file.account_id);
         settings = settings.or(file.settings);
         file.rosters.into_iter().for_each(|roster| rosters.declare(roster, report));
-        file.groups.into_iter().for_each(|group| declare_group(&mut groups, group, report));
+        for group in file.groups {
+            if !groups.contains_key(&group.name) {
+                check_pin(&mut pins, &group.group, report);
+            }
+            declare_group(&mut groups, group, report);
+        }
     }
     desired.settings = settings.map(|(_, settings)| settings).unwrap_or_default();
-    check_pins(groups.values().map(|declared| &declared.group), report);
-    report.explain_rosters(|name| rosters.0.contains_key(name));
     if all_known {
         check_exclusions(&groups, report);
         rosters.check_names(groups.values(), report);
@@ -56,7 +59,7 @@ pub(super) fn merge(files: Vec<Declared>, all_there: bool, report: &mut ProblemR
     desired
 }
 
-fn check_accounts(files: &[Declared], report: &mut ProblemReport) {
+fn check_accounts(files: &[Declared], report: &mut Problems) {
     let ids = files.iter().filter_map(|file| file.account_id.as_ref());
     let mut ids = ids.filter_map(|id| Some((id.value, id.origin.as_ref()?)));
     let Some((account, first)) = ids.next() else { return };
@@ -66,7 +69,7 @@ fn check_accounts(files: &[Declared], report: &mut ProblemReport) {
     }
 }
 
-fn check_settings(files: &[Declared], report: &mut ProblemReport) {
+fn check_settings(files: &[Declared], report: &mut Problems) {
     let mut places = files.iter().filter_map(|file| file.settings.as_ref()).map(|(place, _)| place);
     let Some(first) = places.next() else { return };
     for second in places {
@@ -75,7 +78,7 @@ fn check_settings(files: &[Declared], report: &mut ProblemReport) {
     }
 }
 
-fn declare_group(groups: &mut BTreeMap<GroupName, DeclaredGroup>, group: DeclaredGroup, report: &mut ProblemReport) {
+fn declare_group(groups: &mut BTreeMap<GroupName, DeclaredGroup>, group: DeclaredGroup, report: &mut Problems) {
     match groups.entry(group.name.clone()) {
         Slot::Vacant(slot) => drop(slot.insert(group)),
         Slot::Occupied(first) => {
@@ -86,24 +89,18 @@ fn declare_group(groups: &mut BTreeMap<GroupName, DeclaredGroup>, group: Declare
     }
 }
 
-fn check_pins<'g>(groups: impl Iterator<Item = &'g DesiredGroup>, report: &mut ProblemReport) {
-    let mut pins: BTreeMap<GroupId, Vec<&Origin>> = BTreeMap::new();
-    for pin in groups.filter_map(|group| group.pin.as_ref()) {
-        pins.entry(pin.value).or_default().extend(&pin.origin);
-    }
-    for (id, mut origins) in pins {
-        // The first one in the files is called the first.
-        origins.sort();
-        let Some((first, others)) = origins.split_first() else { continue };
-        for other in others.iter().filter(|other| *other != first) {
-            let message = format!("two groups have the id {id}");
-            report.push_second(other, message, first, "the first is here", "correct one of the ids, or remove it");
-        }
+/// Reports a group with the id of an earlier one.
+fn check_pin(pins: &mut BTreeMap<GroupId, Origin>, group: &DesiredGroup, report: &mut Problems) {
+    let Some((pin, second)) = group.pin.as_ref().and_then(|pin| Some((pin, pin.origin.as_ref()?))) else { return };
+    let first = pins.entry(pin.value).or_insert_with(|| second.clone());
+    if first != second {
+        let message = format!("two groups have the id {}", pin.value);
+        report.push_second(second, message, first, "the first is here", "correct one of the ids, or remove it");
     }
 }
 
 /// Reports groups in `exclusive_with` that are not declared.
-fn check_exclusions(groups: &BTreeMap<GroupName, DeclaredGroup>, report: &mut ProblemReport) {
+fn check_exclusions(groups: &BTreeMap<GroupName, DeclaredGroup>, report: &mut Problems) {
     let named = groups.values().flat_map(|declared| &declared.group.rules.exclusive_with);
     let unknown = named.filter(|(name, _)| !groups.contains_key(*name));
     let unknown = unknown.map(|(name, origin)| (name.as_str(), origin.clone()));
@@ -119,7 +116,7 @@ fn check_exclusions(groups: &BTreeMap<GroupName, DeclaredGroup>, report: &mut Pr
 fn report_unknown<'n>(
     unknown: impl Iterator<Item = (&'n str, Origin)>,
     known: &[&str],
-    report: &mut ProblemReport,
+    report: &mut Problems,
     explain: impl Fn(&str) -> (String, String),
 ) {
     let mut comparisons = 0;
@@ -140,7 +137,7 @@ struct Rosters(BTreeMap<Arc<str>, DeclaredList>);
 
 impl Rosters {
     /// Adds a roster, and reports a duplicate name.
-    fn declare(&mut self, roster: DeclaredList, report: &mut ProblemReport) {
+    fn declare(&mut self, roster: DeclaredList, report: &mut Problems) {
         match self.0.entry(Arc::clone(&roster.name)) {
             Slot::Vacant(slot) => drop(slot.insert(roster)),
             Slot::Occupied(first) => {
@@ -152,7 +149,7 @@ impl Rosters {
     }
 
     /// Reports each use of an undeclared roster, in these groups' lists and in the rosters.
-    fn check_names<'g>(&'g self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut ProblemReport) {
+    fn check_names<'g>(&'g self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut Problems) {
         let lists = groups.flat_map(|declared| declared.lists().map(|list| (&declared.group.origin.file, list)));
         let rosters = self.0.values().map(|roster| (&roster.origin.file, roster.entries.as_slice()));
         let places = lists
@@ -167,10 +164,10 @@ impl Rosters {
 
     /// Measures each roster. Reports cycles, rosters that are nested too deep, and the first group that exceeds the
     /// maximum number of memberships.
-    fn check_sizes<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut ProblemReport) {
+    fn check_sizes<'g>(&self, groups: impl Iterator<Item = &'g DeclaredGroup>, report: &mut Problems) {
         let mut survey = Survey { rosters: self, sizes: BTreeMap::new(), path: Vec::new(), report };
         for roster in self.0.values() {
-            survey.visit(roster, &roster.origin);
+            survey.visit(roster);
         }
         let mut total: u64 = 0;
         for DeclaredGroup { name, group, entries, .. } in groups {
@@ -252,12 +249,12 @@ struct Survey<'n, 'r> {
     sizes: BTreeMap<&'n str, Size>,
     /// The rosters on the way here, each with the entry that uses the next one.
     path: Vec<(&'n str, Origin)>,
-    report: &'r mut ProblemReport,
+    report: &'r mut Problems,
 }
 
 impl<'n> Survey<'n, '_> {
-    /// Measures a roster once. [`DEEPEST`] limits the recursion.
-    fn visit(&mut self, roster: &'n DeclaredList, used: &Origin) -> Size {
+    /// Measures a roster once, and reports it if it is nested too deep. [`DEEPEST`] limits the recursion.
+    fn visit(&mut self, roster: &'n DeclaredList) -> Size {
         if let Some(size) = self.sizes.get(&*roster.name) {
             return *size;
         }
@@ -265,31 +262,27 @@ impl<'n> Survey<'n, '_> {
             self.report_cycle(start);
             return Size::default();
         }
-        if self.path.len() >= DEEPEST {
-            self.report_depth(used);
+        // The first roster of the path is then too deep, whatever this one uses.
+        if self.path.len() > DEEPEST {
             return Size::default();
         }
         let mut size = Size { depth: 1, steps: roster.entries.len() as u64 + 1 };
         for (name, entry) in uses(&roster.entries) {
             let Some(next) = self.rosters.0.get(name) else { continue };
-            let used = Origin::new(&roster.origin.file, entry.at);
-            self.path.push((&roster.name, used.clone()));
-            let inner = self.visit(next, &used);
+            self.path.push((&roster.name, Origin::new(&roster.origin.file, entry.at)));
+            let inner = self.visit(next);
             self.path.pop();
             size.depth = size.depth.max(inner.depth + 1);
             size.steps = size.steps.saturating_add(inner.steps);
         }
         // Rosters that use a too deep one are deeper still. Reporting the first is sufficient.
         if size.depth == DEEPEST + 1 {
-            self.report_depth(&roster.origin);
+            let message = format!("rosters are nested more than {DEEPEST} deep");
+            let help = "list the people directly in a roster further up";
+            self.report.push(Problem::at(&roster.origin, message).help(help));
         }
         self.sizes.insert(&roster.name, size);
         size
-    }
-
-    fn report_depth(&mut self, used: &Origin) {
-        let message = format!("rosters are nested more than {DEEPEST} deep");
-        self.report.push(Problem::at(used, message).help("list the people directly in a roster further up"));
     }
 
     /// Reports the cycle that begins at this index of the path.

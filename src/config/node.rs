@@ -10,9 +10,10 @@ use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::json;
-use serde_saphyr::granit_parser::ErrorKind;
-use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Options, Spanned};
-use serde_saphyr::{ExternalMessageSource, MessageFormatter as _, UserMessageFormatter, budget::BudgetBreach};
+use serde_saphyr::{
+    DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, MessageFormatter as _, NonFiniteFloatPolicy, Options, Spanned,
+    UserMessageFormatter,
+};
 
 use super::problem::{Problem, numbered_lines};
 use crate::model::Position;
@@ -109,14 +110,14 @@ impl<'s> Node<'s> {
 ///
 /// # Errors
 /// If it is not one YAML document within the limits.
-pub(super) fn parse<'s>(file: &str, text: &'s str) -> Result<Node<'s>, Box<Problem>> {
+pub(super) fn parse<'s>(file: &str, text: &'s str) -> Result<Node<'s>, Problem> {
     let mut tree: Node<'_> = serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
         let at = error.location().map(position);
         let (message, help) = match at {
             Some(at) if is_indented_with_tab(text, at) => ("the line is indented with a tab".into(), "use spaces"),
             _ => syntax_error(&error),
         };
-        Box::new(Problem::new(file.into(), at, message).help(help))
+        Problem::new(file.into(), at, message).help(help)
     })?;
     tree.add_written(text);
     Ok(tree)
@@ -157,16 +158,9 @@ fn options() -> Options {
 fn syntax_error(error: &Error) -> (String, &'static str) {
     match cause(error) {
         Error::MultipleDocuments { .. } => ("a second YAML document begins here".into(), "put it in a separate file"),
-        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => too_deep(),
-        // The scanner finds the same problem earlier and reports it differently.
-        Error::ExternalMessage { source, .. } if matches!(&**source, ExternalMessageSource::Parser(e) if *e.kind() == ErrorKind::RecursionLimitExceeded) => {
-            too_deep()
-        }
-        Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => {
-            ("the file has too many entries".into(), "split it into several files in one folder")
-        }
         Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
-            ("aliases repeat too much".into(), "list the people in `rosters`, and use them with `- roster: NAME`")
+            let message = "the file is too large, nested too deep, or repeats aliases too often";
+            (message.into(), "split it into several files in one folder, and use `- roster: NAME` instead of aliases")
         }
         Error::RecursiveReferencesRequireWeakTypes { .. } => ("this alias contains itself".into(), "remove it"),
         Error::UnknownAnchor { .. } => {
@@ -181,12 +175,8 @@ fn syntax_error(error: &Error) -> (String, &'static str) {
     }
 }
 
-fn too_deep() -> (String, &'static str) {
-    ("lists and mappings are nested too deep".into(), "the file format needs six levels at most")
-}
-
 fn cause(mut error: &Error) -> &Error {
-    while let Error::AliasError { error: inner, .. } | Error::WithSnippet { error: inner, .. } = error {
+    while let Error::AliasError { error: inner, .. } = error {
         error = inner;
     }
     error
@@ -252,19 +242,13 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value<'de>, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Value::Sequence(items))
+        let items = std::iter::from_fn(|| access.next_element().transpose());
+        items.collect::<Result<_, _>>().map(Value::Sequence)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value<'de>, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = access.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Value::Mapping(entries))
+        let entries = std::iter::from_fn(|| access.next_entry().transpose());
+        entries.collect::<Result<_, _>>().map(Value::Mapping)
     }
 }
 

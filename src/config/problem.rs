@@ -23,9 +23,6 @@ const LONGEST_QUOTE: usize = 100;
 /// Longer words are not compared, because the cost is the product of the two lengths.
 const LONGEST_WORD: usize = 64;
 
-/// Shorter words are part of too many other words.
-const SHORTEST_PART: usize = 4;
-
 #[derive(Clone, Debug, Serialize)]
 pub struct Problem {
     /// The path as given, with `/` between its parts.
@@ -39,9 +36,6 @@ pub struct Problem {
     pub message: String,
     pub help: Option<String>,
     pub related: Vec<Related>,
-    /// What stands where a person should be. It may be the name of a roster.
-    #[serde(skip)]
-    pub(super) perhaps_roster: Option<Box<str>>,
 }
 
 /// Another place that is part of a problem.
@@ -61,8 +55,7 @@ fn line_and_column<S: Serializer>(position: &Option<Position>, serializer: S) ->
 
 impl Problem {
     pub(super) fn new(file: Arc<str>, position: Option<Position>, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { file, position, source_line: None, message, help: None, related: Vec::new(), perhaps_roster: None }
+        Self { file, position, source_line: None, message: message.into(), help: None, related: Vec::new() }
     }
 
     pub(super) fn at(origin: &Origin, message: impl Into<String>) -> Self {
@@ -71,12 +64,6 @@ impl Problem {
 
     pub(super) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
-    }
-
-    /// Notes the text that is not a person, in a list that can name rosters.
-    pub(super) fn perhaps_roster(self, text: &str) -> Self {
-        let is_short = text.chars().count() <= LONGEST_QUOTE;
-        Self { perhaps_roster: is_short.then(|| text.into()), ..self }
     }
 
     pub(super) fn related(mut self, origin: Origin, message: impl Into<String>) -> Self {
@@ -108,11 +95,11 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The problems of the files, ordered by file and position. There is at least one.
-#[derive(Clone, Debug, Serialize)]
+/// Collects the problems of the files. As an error, it has at least one, and they are ordered by file and position.
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(transparent)]
 pub struct Problems {
-    pub(super) list: Vec<Problem>,
+    list: Vec<Problem>,
     #[serde(skip)]
     cut: bool,
 }
@@ -125,6 +112,42 @@ impl Problems {
     /// These problems, sorted and with their source lines; `None` if there are none.
     pub(super) fn of(list: Vec<Problem>, sources: &[Source]) -> Option<Self> {
         (!list.is_empty()).then(|| Self { list: settle(list, sources), cut: false })
+    }
+
+    pub(super) fn push(&mut self, problem: Problem) {
+        if !self.is_full() {
+            self.list.push(problem);
+        }
+    }
+
+    /// Adds a problem of something that another place already has.
+    pub(super) fn push_second(
+        &mut self,
+        second: &Origin,
+        message: impl Into<String>,
+        first: &Origin,
+        label: &str,
+        help: &str,
+    ) {
+        self.push(Problem::at(second, message).related(first.clone(), label).help(help));
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MOST_PROBLEMS
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Sorts the problems and adds their source lines.
+    ///
+    /// # Errors
+    ///
+    /// If there is any problem.
+    pub(super) fn finish(self, sources: &[Source]) -> Result<(), Self> {
+        let cut = self.is_full();
+        Self::of(self.list, sources).map_or(Ok(()), |problems| Err(Self { cut, ..problems }))
     }
 
     pub fn summary(&self) -> String {
@@ -147,83 +170,22 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-#[derive(Debug, Default)]
-pub(super) struct ProblemReport {
-    found: Vec<Problem>,
-}
-
-impl ProblemReport {
-    pub(super) fn push(&mut self, problem: Problem) {
-        if !self.is_full() {
-            self.found.push(problem);
-        }
-    }
-
-    /// Adds a problem of something that another place already has.
-    pub(super) fn push_second(
-        &mut self,
-        second: &Origin,
-        message: impl Into<String>,
-        first: &Origin,
-        label: &str,
-        help: &str,
-    ) {
-        self.push(Problem::at(second, message).related(first.clone(), label).help(help));
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.found.len() >= MOST_PROBLEMS
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.found.len()
-    }
-
-    /// Replaces the remedy if the text is the name of a roster, when all rosters are known.
-    pub(super) fn explain_rosters(&mut self, is_roster: impl Fn(&str) -> bool) {
-        for problem in &mut self.found {
-            if let Some(name) = problem.perhaps_roster.take_if(|name| is_roster(name)) {
-                problem.help = Some(format!("{} is a roster: write `- roster: {}`", quoted(&name), shortened(&name)));
-            }
-        }
-    }
-
-    /// Sorts the problems and adds their source lines.
-    ///
-    /// # Errors
-    ///
-    /// If there is any problem.
-    pub(super) fn finish(self, sources: &[Source]) -> Result<(), Problems> {
-        let cut = self.is_full();
-        Problems::of(self.found, sources).map_or(Ok(()), |problems| Err(Problems { cut, ..problems }))
-    }
-}
-
 pub(super) fn settle(mut list: Vec<Problem>, sources: &[Source]) -> Vec<Problem> {
     list.sort_by(|a, b| (&a.file, a.position, &a.message).cmp(&(&b.file, b.position, &b.message)));
     // An alias repeats a problem.
     list.dedup_by(|a, b| a.file == b.file && a.position == b.position && a.message == b.message);
     let texts: BTreeMap<&str, &[u8]> = sources.iter().map(|s| (s.path.as_str(), s.bytes.as_slice())).collect();
     for of_file in list.chunk_by_mut(|a, b| a.file == b.file) {
-        if let Some(bytes) = of_file.first().and_then(|problem| texts.get(&*problem.file)) {
-            attach_source_lines(of_file, bytes);
+        // One pass over the file, because it can be large.
+        let text = of_file.first().and_then(|problem| texts.get(&*problem.file));
+        let mut lines = numbered_lines(text.copied().unwrap_or_default()).peekable();
+        for problem in of_file {
+            let Some(position) = problem.position else { continue };
+            while lines.next_if(|(number, _)| *number < position.line).is_some() {}
+            problem.source_line = lines.peek().and_then(|(_, line)| shown_line(line));
         }
     }
     list
-}
-
-/// Adds the source lines to the sorted problems of one file, in one pass over the file.
-fn attach_source_lines(problems: &mut [Problem], bytes: &[u8]) {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let mut lines = numbered_lines(bytes);
-    let mut current = lines.next();
-    for problem in problems {
-        let Some(position) = problem.position else { continue };
-        while current.is_some_and(|(number, _)| number < position.line) {
-            current = lines.next();
-        }
-        problem.source_line = current.and_then(|(_, line)| shown_line(line));
-    }
 }
 
 fn shown_line(line: &[u8]) -> Option<String> {
@@ -236,9 +198,10 @@ fn shown_line(line: &[u8]) -> Option<String> {
     (!text.is_empty() && text.chars().count() <= LONGEST_LINE).then(|| text.to_owned())
 }
 
-/// The lines of a text with their numbers, by YAML's rules: they end with a line feed, a carriage return, or both.
+/// The lines of a text with their numbers, by YAML's rules: they end with a line feed, a carriage return, or both, and
+/// the first one has no byte order mark.
 pub(super) fn numbered_lines(text: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
-    let mut rest = Some(text);
+    let mut rest = Some(text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text));
     let lines = std::iter::from_fn(move || {
         let text = rest.take()?;
         let Some(end) = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else { return Some(text) };
@@ -278,26 +241,13 @@ fn escape_all_but(text: &str, kept: &[char]) -> String {
     escaped
 }
 
-/// The nearest candidate that differs in at most a third of its letters, else a candidate that contains the word. Of
-/// several, the first one.
+/// The nearest candidate that differs in at most a third of its letters. Of several, the first one.
 pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    if word.len() > LONGEST_WORD {
-        return None;
-    }
     let folded = composed(word).to_lowercase();
-    let length = folded.chars().count();
-    let most = (length / 3).max(1);
-    candidates
-        .into_iter()
-        .filter(|candidate| candidate.len().abs_diff(word.len()) <= LONGEST_WORD)
-        .filter_map(|candidate| {
-            let other = composed(candidate).to_lowercase();
-            let distance = strsim::osa_distance(&folded, &other);
-            let contains = length >= SHORTEST_PART && other.contains(&folded);
-            (distance <= most || contains).then_some((distance, candidate))
-        })
-        .min_by_key(|&(distance, _)| distance)
-        .map(|(_, candidate)| candidate)
+    let most = (folded.chars().count() / 3).max(1);
+    let short = candidates.into_iter().filter(|candidate| candidate.len().max(word.len()) <= LONGEST_WORD);
+    let near = short.map(|other| (strsim::osa_distance(&folded, &composed(other).to_lowercase()), other));
+    near.filter(|(distance, _)| *distance <= most).min_by_key(|(distance, _)| *distance).map(|(_, other)| other)
 }
 
 /// The remedy for an unknown word: the probable one, or all known words.
@@ -320,8 +270,6 @@ mod tests {
         assert_eq!(nearest("modus", known), None);
         assert_eq!(nearest("owner", known), None);
         assert_eq!(nearest("", known), None);
-        assert_eq!(nearest("exclusive", ["mode", "exclusive_with"]), Some("exclusive_with"));
-        assert_eq!(nearest("min", known), None);
     }
 
     #[test]

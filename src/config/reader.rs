@@ -1,30 +1,33 @@
 //! Reads any part of a file: mappings and their keys, lists, and single values such as ids, numbers, limits and times.
 //! Every problem goes to the report.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use super::node::{MERGE_KEY, Node, Value};
-use super::problem::{Problem, ProblemReport, did_you_mean, quoted, shortened};
+use super::problem::{Problem, Problems, did_you_mean, quoted, shortened};
 use crate::model::{Limit, Origin, Period, Position, Setting, TimeError, WrittenTime, is_invisible};
 
 /// Reads one file's tree. Problems are added to the report.
 pub(super) struct Reader<'r> {
     pub file: Arc<str>,
-    pub report: &'r mut ProblemReport,
+    pub report: &'r mut Problems,
 }
 
 /// The value of a known key, and where the key is. Also an item of a list, with the key of the list.
-pub(super) struct Field<'s> {
+#[derive(Clone, Copy)]
+pub(super) struct Field<'n> {
     pub name: &'static str,
     pub key: Position,
-    pub node: Node<'s>,
+    pub node: &'n Node<'n>,
 }
 
 /// The known keys of a mapping, each with its value.
-pub(super) type Fields<'s> = BTreeMap<&'static str, Field<'s>>;
+pub(super) type Fields<'n> = BTreeMap<&'static str, Field<'n>>;
+
+/// The entries of a mapping, as they are in the file.
+pub(super) type MappingEntries<'n> = [(Node<'n>, Node<'n>)];
 
 impl Reader<'_> {
     pub fn origin(&self, at: Position) -> Origin {
@@ -32,13 +35,13 @@ impl Reader<'_> {
     }
 
     /// Reads an optional key, and keeps its place.
-    pub fn setting<'s, T>(
+    pub fn setting<'n, T>(
         &mut self,
-        field: Option<Field<'s>>,
-        read: impl FnOnce(&mut Self, &Field<'s>) -> Option<T>,
+        field: Option<Field<'n>>,
+        read: impl FnOnce(&mut Self, Field<'n>) -> Option<T>,
     ) -> Option<Setting<T>> {
         let field = field?;
-        let value = read(self, &field)?;
+        let value = read(self, field)?;
         Some(Setting { value, origin: Some(self.origin(field.key)) })
     }
 
@@ -67,7 +70,7 @@ impl Reader<'_> {
     }
 
     /// The values of the keys of a mapping. Reports unknown and duplicate keys.
-    pub fn fields<'s>(&mut self, what: &str, entries: Vec<(Node<'s>, Node<'s>)>, known: &[&'static str]) -> Fields<'s> {
+    pub fn fields<'n>(&mut self, what: &str, entries: &'n MappingEntries<'n>, known: &[&'static str]) -> Fields<'n> {
         let mut found = Fields::new();
         for (key, node) in entries {
             if self.report.is_full() {
@@ -76,8 +79,8 @@ impl Reader<'_> {
             let at = key.at;
             let Some(written) = self.key(key) else { continue };
             let Some(name) = known.iter().copied().find(|known| *known == written) else {
-                let help = did_you_mean(&written, known);
-                self.refuse(at, format!("unknown key {} in {what}", quoted(&written)), help);
+                let help = did_you_mean(written, known);
+                self.refuse(at, format!("unknown key {} in {what}", quoted(written)), help);
                 continue;
             };
             if let Some(first) = found.get(name) {
@@ -90,8 +93,8 @@ impl Reader<'_> {
     }
 
     /// The text of a key. Reports lists and mappings, and the merge key.
-    pub fn key<'s>(&mut self, key: Node<'s>) -> Option<Cow<'s, str>> {
-        match key.value {
+    pub fn key<'n>(&mut self, key: &'n Node<'_>) -> Option<&'n str> {
+        match &key.value {
             Value::Typed(text) if text == MERGE_KEY => {
                 let help = "list the people in `rosters`, and use them with `- roster: NAME`";
                 self.refused(key.at, "merge keys are not supported", help)
@@ -104,46 +107,37 @@ impl Reader<'_> {
     }
 
     /// The entries of a mapping. Reports any other value.
-    pub fn mapping<'s>(&mut self, what: &str, field: Field<'s>, help: &str) -> Option<Vec<(Node<'s>, Node<'s>)>> {
-        match field.node.value {
+    pub fn mapping<'n>(&mut self, what: &str, field: Field<'n>, help: &str) -> Option<&'n MappingEntries<'n>> {
+        match &field.node.value {
             Value::Mapping(entries) => Some(entries),
-            _ => self.refuse_kind(what, &field, "a mapping", help),
+            _ => self.refuse_kind(what, field, "a mapping", help),
         }
     }
 
     /// The items of a list. Reports any other value.
-    pub fn sequence<'s>(&mut self, what: &str, field: Field<'s>, help: &str) -> Option<Vec<Node<'s>>> {
-        match field.node.value {
+    pub fn sequence<'n>(&mut self, what: &str, field: Field<'n>, help: &str) -> Option<&'n [Node<'n>]> {
+        match &field.node.value {
             Value::Sequence(items) => Some(items),
-            _ => self.refuse_kind(what, &field, "a list", help),
+            _ => self.refuse_kind(what, field, "a list", help),
         }
     }
 
     /// The text of a scalar of any YAML type. Reports any other value.
-    pub fn text<'f>(&mut self, what: &str, field: &'f Field<'_>, help: &str) -> Option<&'f str> {
-        match field.node.text() {
-            Some(text) => Some(text),
-            None => self.refuse_kind(what, field, "text", help),
-        }
+    pub fn text<'n>(&mut self, what: &str, field: Field<'n>, help: &str) -> Option<&'n str> {
+        field.node.text().or_else(|| self.refuse_kind(what, field, "text", help))
     }
 
     /// Refuses a value of another kind, so that there is no value.
-    fn refuse_kind<T>(&mut self, what: &str, field: &Field<'_>, wanted: &str, help: &str) -> Option<T> {
-        match &field.node.value {
+    fn refuse_kind<T>(&mut self, what: &str, field: Field<'_>, wanted: &str, help: &str) -> Option<T> {
+        let found = match &field.node.value {
             // The position of a missing value would be on the next line.
-            Value::Null(_) => self.refused(field.key, format!("{what} has no value"), help),
-            other => self.refused(field.node.at, format!("{what} must be {wanted}, not {}", kind(other)), help),
-        }
-    }
-}
-
-fn kind(value: &Value<'_>) -> String {
-    match value {
-        Value::Text(text) => format!("the text {}", quoted(text)),
-        Value::Typed(text) => format!("{} without quotes", shortened(text)),
-        Value::Null(_) => "nothing".into(),
-        Value::Sequence(_) => "a list".into(),
-        Value::Mapping(_) => "a mapping".into(),
+            Value::Null(_) => return self.refused(field.key, format!("{what} has no value"), help),
+            Value::Text(text) => format!("the text {}", quoted(text)),
+            Value::Typed(text) => shortened(text).into_owned(),
+            Value::Sequence(_) => "a list".into(),
+            Value::Mapping(_) => "a mapping".into(),
+        };
+        self.refused(field.node.at, format!("{what} must be {wanted}, not {found}"), help)
     }
 }
 
@@ -153,64 +147,47 @@ pub(super) fn looks_like_id(text: &str) -> bool {
 
 impl Reader<'_> {
     /// Reads an id of the API. `what` is, for example, "a group id".
-    pub fn id<T: FromStr>(&mut self, what: &str, field: &Field<'_>) -> Option<T> {
+    pub fn id<T: FromStr>(&mut self, what: &str, field: Field<'_>) -> Option<T> {
         let help = format!("{what} has 32 characters, each 0-9 or a-f");
         let text = self.text("the id", field, &help)?;
-        if let Some(id) = looks_like_id(text).then(|| text.parse().ok()).flatten() {
-            return Some(id);
-        }
-        let reason = match text.chars().find(|c| !c.is_ascii_hexdigit()) {
-            Some(odd) => format!("it contains {}", quoted(odd.encode_utf8(&mut [0; 4]))),
-            None if text.len() == 1 => "it has 1 character".to_owned(),
-            None => format!("it has {} characters", text.len()),
-        };
-        self.refused(field.node.at, format!("{} is not {what}: {reason}", quoted(text)), help)
+        let id = if looks_like_id(text) { text.parse().ok() } else { None };
+        id.or_else(|| self.refused(field.node.at, format!("{} is not {what}", quoted(text)), help))
     }
 
-    pub fn version(&mut self, field: &Field<'_>) -> Option<()> {
-        let (message, help) = match &field.node.value {
-            Value::Typed(text) if text == "1" => return Some(()),
-            Value::Text(text) if text == "1" => {
-                ("`version` must be a number, not text".to_owned(), "write `version: 1`, without quotes")
-            }
-            Value::Typed(text) | Value::Text(text) => {
-                let message = format!("unknown version {} of the file format", quoted(text));
-                (message, "this release of convoke reads `version: 1`")
-            }
-            _ => return self.refuse_kind("`version`", field, "a number", "write `version: 1`"),
-        };
-        self.refused(field.node.at, message, help)
-    }
-
-    pub fn whole_number(&mut self, field: &Field<'_>) -> Option<u64> {
-        let key = field.name;
-        let help = format!("write a whole number, for example `{key}: 2`");
+    pub fn version(&mut self, field: Field<'_>) -> Option<()> {
         match &field.node.value {
-            Value::Typed(text) => {
-                let message = |reason| format!("{} is not a whole number: {reason}", shortened(text));
-                whole(text).map_err(|reason| self.refuse(field.node.at, message(reason), help)).ok()
-            }
-            Value::Text(text) if whole(text).is_ok() => {
-                self.refused(field.node.at, format!("`{key}` must be a number, not text"), "remove the quotes")
-            }
-            _ => self.refuse_kind(&format!("`{key}`"), field, "a whole number", &help),
+            Value::Typed(text) if text == "1" => Some(()),
+            _ => self.refuse_kind(
+                "`version`",
+                field,
+                "1",
+                "this release of convoke reads only `version: 1`, without quotes",
+            ),
         }
     }
 
-    pub fn boolean(&mut self, field: &Field<'_>) -> Option<bool> {
-        let (key, text) = (field.name, field.node.text().unwrap_or_default().to_lowercase());
-        let help = match (&field.node.value, text.as_str()) {
-            (Value::Typed(_), "true") => return Some(true),
-            (Value::Typed(_), "false") => return Some(false),
-            (Value::Text(_), "yes" | "on" | "y") => format!("write `{key}: true`"),
-            (Value::Text(_), "no" | "off" | "n") => format!("write `{key}: false`"),
-            (Value::Text(written), "true" | "false") if *written == text => "remove the quotes".into(),
-            _ => format!("write `{key}: true` or `{key}: false`"),
-        };
-        self.refuse_kind(&format!("`{key}`"), field, "true or false", &help)
+    pub fn whole_number(&mut self, field: Field<'_>) -> Option<u64> {
+        let key = field.name;
+        let number = if let Value::Typed(text) = &field.node.value { whole(text) } else { None };
+        number.or_else(|| {
+            let help = format!("write a whole number without quotes, for example `{key}: 2`");
+            self.refuse_kind(&format!("`{key}`"), field, "a whole number", &help)
+        })
     }
 
-    pub fn choice<T: Copy + ToString>(&mut self, field: &Field<'_>, choices: &[T]) -> Option<T> {
+    pub fn boolean(&mut self, field: Field<'_>) -> Option<bool> {
+        let key = field.name;
+        match &field.node.value {
+            Value::Typed(text) if text.eq_ignore_ascii_case("true") => Some(true),
+            Value::Typed(text) if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => {
+                let help = format!("write `{key}: true` or `{key}: false`, without quotes");
+                self.refuse_kind(&format!("`{key}`"), field, "true or false", &help)
+            }
+        }
+    }
+
+    pub fn choice<T: Copy + ToString>(&mut self, field: Field<'_>, choices: &[T]) -> Option<T> {
         let key = field.name;
         let words: Vec<String> = choices.iter().map(T::to_string).collect();
         let text = self.text(&format!("`{key}`"), field, &format!("write one of: {}", words.join(", ")))?;
@@ -220,26 +197,28 @@ impl Reader<'_> {
         }
     }
 
-    pub fn limit(&mut self, field: &Field<'_>) -> Option<Limit> {
+    pub fn limit(&mut self, field: Field<'_>) -> Option<Limit> {
         let key = field.name;
-        let help = format!("write a number of removals (`{key}: 5`) or a percentage (`{key}: 25%`)");
-        let (text, parsed) = match &field.node.value {
-            Value::Typed(text) => (text, count(text)),
-            Value::Text(text) => (text, percentage(text)),
-            _ => return self.refuse_kind(&format!("`{key}`"), field, "a limit", &help),
+        let limit = match &field.node.value {
+            Value::Typed(text) => whole(text).map(Limit::Count),
+            Value::Text(text) => percentage(text),
+            _ => None,
         };
-        let message = |reason| format!("{} is not a limit: {reason}", quoted(text));
-        let refuse = |(reason, remedy): NoLimit| self.refuse(field.node.at, message(reason), remedy.unwrap_or(help));
-        parsed.map_err(refuse).ok()
+        limit.or_else(|| {
+            let help = format!(
+                "write a number of removals (`{key}: 5`), or a percentage up to 100% with at most two decimals (`{key}: 12.5%`)"
+            );
+            self.refuse_kind(&format!("`{key}`"), field, "a limit", &help)
+        })
     }
 
-    pub fn time(&mut self, field: &Field<'_>) -> Option<WrittenTime> {
+    pub fn time(&mut self, field: Field<'_>) -> Option<WrittenTime> {
         let text = self.text(&format!("`{}`", field.name), field, WrittenTime::HELP)?;
         let message = |error| format!("{} is not a time: {error}", quoted(text));
         text.parse().map_err(|error: TimeError| self.refuse(field.node.at, message(error), error.help)).ok()
     }
 
-    pub fn period(&mut self, field: &Field<'_>) -> Option<Period> {
+    pub fn period(&mut self, field: Field<'_>) -> Option<Period> {
         let text = self.text(&format!("`{}`", field.name), field, Period::HELP)?;
         let reason = match text.parse::<Period>() {
             Ok(period) if !period.is_zero() => return Some(period),
@@ -265,51 +244,16 @@ impl Reader<'_> {
     }
 }
 
-/// Reads a whole number without sign, leading zeros or other YAML syntax.
-fn whole(text: &str) -> Result<u64, &'static str> {
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(if text.starts_with('-') { "it is less than 0" } else { "it has characters other than digits" });
-    }
-    if text.len() > 1 && text.starts_with('0') {
-        return Err("it begins with a zero");
-    }
-    text.parse().map_err(|_| "it is too large")
+/// A whole number without sign, leading zeros or other YAML syntax.
+fn whole(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
-/// Why a text is not a limit, and the remedy if there is a likely one.
-type NoLimit = (&'static str, Option<String>);
-
-fn count(text: &str) -> Result<Limit, NoLimit> {
-    whole(text).map(Limit::Count).map_err(|reason| match text.parse::<f64>() {
-        Ok(share) if share > 0.0 && share < 1.0 => {
-            (reason, Some(format!("for this percentage, write {}%", (share * 10_000.0).round() / 100.0)))
-        }
-        Ok(number) if number < 0.0 => (reason, Some("write 0 to allow no removals".into())),
-        _ => (reason, None),
-    })
-}
-
-fn percentage(text: &str) -> Result<Limit, NoLimit> {
-    let Some(number) = text.strip_suffix('%') else {
-        return Err(match whole(text) {
-            Ok(_) => ("it is text", Some("remove the quotes, or add a \"%\"".into())),
-            Err(_) => ("it is neither a number nor a percentage", None),
-        });
-    };
-    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match number.trim() {
-        trimmed if trimmed.starts_with('-') => Err(("it is less than 0", Some("write 0% to allow no removals".into()))),
-        trimmed if trimmed.len() != number.len() => {
-            Err(("it contains a space", Some(format!("write {}", quoted(&format!("{trimmed}%"))))))
-        }
-        _ if !digits(whole) || !digits(part) => Err(("a percentage is a number followed by \"%\"", None)),
-        _ if whole.len() > 1 && whole.starts_with('0') => Err(("it begins with a zero", None)),
-        _ if part.len() > 2 => Err(("a percentage has at most two decimals", None)),
-        // Both parts are digits, so this is the percentage in hundredths.
-        _ => match format!("{whole}{part:0<2}").parse() {
-            Ok(hundredths @ 0..=10_000) => Ok(Limit::Percent { hundredths }),
-            _ => Err(("it is more than 100%", Some("write 100% for no limit".into()))),
-        },
-    }
+/// A percentage such as `25%` or `12.5%`.
+fn percentage(text: &str) -> Option<Limit> {
+    let number = text.strip_suffix('%')?;
+    let (units, decimals) = number.split_once('.').unwrap_or((number, "0"));
+    let has_decimals = matches!(decimals.len(), 1 | 2) && decimals.bytes().all(|byte| byte.is_ascii_digit());
+    let hundredths = format!("{units}{decimals:0<2}").parse().ok()?;
+    (whole(units).is_some() && has_decimals && hundredths <= 10_000).then_some(Limit::Percent { hundredths })
 }

@@ -12,7 +12,7 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::Source;
 use super::entry::PersonOrRoster;
-use super::problem::{MOST_PROBLEMS, Problem, ProblemReport, Problems, quoted};
+use super::problem::{MOST_PROBLEMS, Problem, Problems, quoted};
 use crate::model::{
     Desired, DesiredGroup, DesiredMember, GroupName, Origin, Period, PersonRef, RosterUse, Setting, Terms,
 };
@@ -41,23 +41,26 @@ pub(super) enum BrokenRule {
 }
 
 impl BreachKey {
-    pub fn rule_in<'d>(&self, desired: &'d Desired) -> Option<&'d Origin> {
+    /// The key of the rule in the files, and its place.
+    pub fn rule_in<'d>(&self, desired: &'d Desired) -> Option<(&'static str, &'d Origin)> {
         let group = desired.groups.get(&self.group)?;
-        match &self.rule {
-            BrokenRule::MaxDuration => group.rules.max_duration.as_ref()?.origin.as_ref(),
-            BrokenRule::RequireReason => group.rules.require_reason.as_ref(),
+        Some(match &self.rule {
+            BrokenRule::MaxDuration => ("max_duration", group.rules.max_duration.as_ref()?.origin.as_ref()?),
+            BrokenRule::RequireReason => ("require_reason", group.rules.require_reason.as_ref()?),
             BrokenRule::ExclusiveWith(other) => {
                 let reverse = || desired.groups.get(other)?.rules.exclusive_with.get(&self.group);
-                group.rules.exclusive_with.get(other).or_else(reverse)
+                ("exclusive_with", group.rules.exclusive_with.get(other).or_else(reverse)?)
             }
-            BrokenRule::EmailDomains => desired.domains_of(group)?.origin.as_ref(),
-        }
+            BrokenRule::EmailDomains => ("email_domains", desired.domains_of(group)?.origin.as_ref()?),
+        })
     }
 }
 
 impl Breach {
-    fn of(rule: BrokenRule, group: &GroupName, person: &PersonRef, problem: Problem) -> Self {
-        let who = PersonOrRoster::Person(person.clone());
+    /// The breach of an entry. The problem names the rosters that lead from the group to it.
+    fn of(rule: BrokenRule, group: &GroupName, entry: &DesiredMember, message: String, help: String) -> Self {
+        let who = PersonOrRoster::Person(entry.person.clone());
+        let problem = with_rosters(Problem::at(&entry.origin, message).help(help), group, entry);
         Self { key: BreachKey { rule, group: group.clone(), who }, problem }
     }
 }
@@ -68,7 +71,7 @@ impl Breach {
 ///
 /// If a rule is broken.
 pub fn check_rules(desired: &Desired, sources: &[Source], time: Timestamp) -> Result<(), Problems> {
-    let mut report = ProblemReport::default();
+    let mut report = Problems::default();
     for breach in breaches(desired, time).take(MOST_PROBLEMS) {
         report.push(breach.problem);
     }
@@ -79,28 +82,33 @@ pub fn check_rules(desired: &Desired, sources: &[Source], time: Timestamp) -> Re
 /// must not be compared with a part of others.
 pub(super) fn breaches(desired: &Desired, time: Timestamp) -> impl Iterator<Item = Breach> {
     let of_groups = desired.groups.iter().flat_map(move |(name, group)| {
-        let domains = desired.domains_of(group);
         let too_long = group.members.iter().filter_map(move |entry| too_long(name, group, entry, time));
+        let domains = desired.domains_of(group);
         let foreign = group.members.iter().filter_map(move |entry| foreign_domain(name, domains?, entry, time));
-        let missing = group.rules.require_reason.iter().flat_map(move |rule| missing_reasons(name, group, rule));
+        let missing = group.rules.require_reason.iter().flat_map(move |_| missing_reasons(name, group));
         too_long.chain(missing).chain(foreign)
     });
     // The exclusions are compared only if they are needed.
     let exclusive = std::iter::once_with(move || exclusive_breaches(desired, time)).flatten();
-    of_groups.chain(exclusive)
+    of_groups.chain(exclusive).map(|Breach { key, problem }| {
+        let problem = match key.rule_in(desired) {
+            Some((rule, place)) => problem.related(place.clone(), format!("`{rule}` is set here")),
+            None => problem,
+        };
+        Breach { key, problem }
+    })
 }
 
 /// The breach of an entry without `until`, or with an `until` too far after its beginning.
 fn too_long(name: &GroupName, group: &DesiredGroup, entry: &DesiredMember, time: Timestamp) -> Option<Breach> {
-    let rule = group.rules.max_duration.as_ref()?;
+    let most = group.rules.max_duration.as_ref()?.value;
     let from = entry.from();
-    let latest = from.unwrap_or(time).checked_add(rule.value.length()).unwrap_or(Timestamp::MAX);
+    let latest = from.unwrap_or(time).checked_add(most.length()).unwrap_or(Timestamp::MAX);
     let end = entry.terms.as_deref().and_then(counted_end);
     if end.is_some_and(|end| end <= latest) {
         return None;
     }
-    let (person, most) = (&entry.person, rule.value);
-    let whose = quoted(name.as_str());
+    let (person, whose) = (&entry.person, quoted(name.as_str()));
     let start = if from.is_some() { "after `from`" } else { "from now" };
     let message = match end {
         None => format!("{person} needs an `until`, because group {whose} has `max_duration: {most}`"),
@@ -113,9 +121,7 @@ fn too_long(name: &GroupName, group: &DesiredGroup, entry: &DesiredMember, time:
         }
         latest => format!("write `until: {latest}` or an earlier time"),
     };
-    let problem = with_rosters(Problem::at(&entry.origin, message).help(help), name, entry);
-    let problem = with_rule(problem, rule.origin.as_ref(), "max_duration");
-    Some(Breach::of(BrokenRule::MaxDuration, name, person, problem))
+    Some(Breach::of(BrokenRule::MaxDuration, name, entry, message, help))
 }
 
 /// The breach of an entry that has not ended, and has an address of another domain.
@@ -133,9 +139,7 @@ fn foreign_domain(
     let (whose, allowed) = (quoted(name.as_str()), rule.value.join(", "));
     let message = format!("{email} is not allowed in group {whose}: its `email_domains` are {allowed}");
     let help = format!("use an address of one of these domains, or add {domain} to `email_domains`");
-    let problem = with_rosters(Problem::at(&entry.origin, message).help(help), name, entry);
-    let problem = with_rule(problem, rule.origin.as_ref(), "email_domains");
-    Some(Breach::of(BrokenRule::EmailDomains, name, &entry.person, problem))
+    Some(Breach::of(BrokenRule::EmailDomains, name, entry, message, help))
 }
 
 /// The end of an entry for `max_duration`. A date itself is not counted, so thirty days from now is the date thirty
@@ -155,11 +159,7 @@ fn shown_end(latest: Timestamp, most: Period) -> String {
 }
 
 /// The entries of the group's own list without a reason.
-fn missing_reasons<'d>(
-    name: &'d GroupName,
-    group: &'d DesiredGroup,
-    rule: &'d Origin,
-) -> impl Iterator<Item = Breach> + 'd {
+fn missing_reasons<'d>(name: &'d GroupName, group: &'d DesiredGroup) -> impl Iterator<Item = Breach> + 'd {
     let has_reason = |entry: &DesiredMember| entry.terms.as_deref().is_some_and(|terms| terms.reason.is_some());
     let own = group.members.iter().filter(move |entry| entry.via.is_none() && !has_reason(entry));
     let people = own.map(|entry| (PersonOrRoster::Person(entry.person.clone()), &entry.origin));
@@ -169,16 +169,8 @@ fn missing_reasons<'d>(
         let group = quoted(name.as_str());
         let message = format!("the entry of {who} needs a `reason`, because group {group} has `require_reason`");
         let problem = Problem::at(origin, message).help("add `reason:` to the entry, with a few words or a ticket");
-        let problem = with_rule(problem, Some(rule), "require_reason");
         Breach { key: BreachKey { rule: BrokenRule::RequireReason, group: name.clone(), who }, problem }
     })
-}
-
-fn with_rule(problem: Problem, rule: Option<&Origin>, key: &str) -> Problem {
-    match rule {
-        Some(origin) => problem.related(origin.clone(), format!("`{key}` is set here")),
-        None => problem,
-    }
 }
 
 /// Adds the roster entries that lead from a group to an entry.
@@ -201,16 +193,16 @@ struct Stay<'d> {
     entry: &'d DesiredMember,
 }
 
-/// Each two groups that exclude each other, with the one that has the rule, and the rule's place. If both have it, the
-/// first one counts.
-type ExclusivePairs<'d> = BTreeMap<[&'d GroupName; 2], (&'d GroupName, &'d Origin)>;
+/// Each two groups that exclude each other, in order, with the one that has the rule. If both have it, the first one
+/// counts.
+type ExclusivePairs<'d> = BTreeMap<[&'d GroupName; 2], &'d GroupName>;
 
 /// Everybody who would be in two exclusive groups at this time or later, once for each pair of groups.
 fn exclusive_breaches(desired: &Desired, time: Timestamp) -> impl Iterator<Item = Breach> {
     let mut pairs = ExclusivePairs::new();
     for (name, group) in &desired.groups {
-        for (other, rule) in &group.rules.exclusive_with {
-            pairs.entry([name.min(other), name.max(other)]).or_insert((name, rule));
+        for other in group.rules.exclusive_with.keys() {
+            pairs.entry([name.min(other), name.max(other)]).or_insert(name);
         }
     }
     let excluded: BTreeSet<&GroupName> = pairs.keys().flatten().copied().collect();
@@ -240,11 +232,11 @@ fn overlaps(stays: &[Stay<'_>], pairs: &ExclusivePairs<'_>) -> Vec<Breach> {
     for stay in stays {
         for other in latest.values().filter(|other| other.end > stay.start) {
             let pair = [stay.group.min(other.group), stay.group.max(other.group)];
-            if let Some((owner, rule)) = pairs.get(&pair)
+            if let Some(owner) = pairs.get(&pair)
                 && reported.insert(pair)
             {
                 let (stay, other) = if stay.group == *owner { (stay, *other) } else { (*other, stay) };
-                found.push(exclusive_breach(stay, other, rule, pair));
+                found.push(exclusive_breach(stay, other, pair));
             }
         }
         let kept = latest.entry(stay.group).or_insert(stay);
@@ -256,15 +248,17 @@ fn overlaps(stays: &[Stay<'_>], pairs: &ExclusivePairs<'_>) -> Vec<Breach> {
 }
 
 /// The breach of a stay in the group that has the rule, and another stay.
-fn exclusive_breach(stay: &Stay<'_>, other: &Stay<'_>, rule: &Origin, [first, second]: [&GroupName; 2]) -> Breach {
+fn exclusive_breach(stay: &Stay<'_>, other: &Stay<'_>, [first, second]: [&GroupName; 2]) -> Breach {
     let (person, place) = (&stay.entry.person, &other.entry.origin);
     let message = format!("{person} belongs to {}, but is also in {} ({place})", stay.group, other.group);
-    let problem = with_rosters(Problem::at(&stay.entry.origin, message), stay.group, stay.entry)
-        .related(place.clone(), format!("{person} is in group {} here", quoted(other.group.as_str())))
-        .help("remove one of the two entries, or give them times that do not overlap");
-    let problem = with_rosters(problem, other.group, other.entry);
-    let problem = with_rule(problem, Some(rule), "exclusive_with");
-    Breach::of(BrokenRule::ExclusiveWith(second.clone()), first, person, problem)
+    let help = "remove one of the two entries, or give them times that do not overlap";
+    let problem = with_rosters(Problem::at(&stay.entry.origin, message).help(help), stay.group, stay.entry)
+        .related(place.clone(), format!("{person} is in group {} here", quoted(other.group.as_str())));
+    let (rule, who) = (BrokenRule::ExclusiveWith(second.clone()), PersonOrRoster::Person(person.clone()));
+    Breach {
+        key: BreachKey { rule, group: first.clone(), who },
+        problem: with_rosters(problem, other.group, other.entry),
+    }
 }
 
 #[cfg(test)]

@@ -77,10 +77,10 @@ groups:
     assert_snapshot!(world.run("validate -f groups"), @r#"
     exit 65
     -- stderr
-    error: groups/first.yaml:4:21: "120%" is not a limit: it is more than 100%
+    error: groups/first.yaml:4:21: `group_removals` must be a limit, not the text "120%"
       |     group_removals: 120%
       |                     ^
-      help: write 100% for no limit
+      help: write a number of removals (`group_removals: 5`), or a percentage up to 100% with at most two decimals (`group_removals: 12.5%`)
 
     error: groups/first.yaml:5:15: "root" is neither an email address nor an id: it has no "@"
       |   protected: [root]
@@ -111,7 +111,7 @@ groups:
     error: groups/first.yaml:18:9: "alice@@example.com" is not an email address: it has 2 "@"
       |       - alice@@example.com
       |         ^
-      help: write one address: `- alice@example.com`
+      help: write one address without a name: `- alice@example.com`; or a roster: `- roster: NAME`
 
     error: groups/first.yaml:20:9: BOB@example.com is listed twice in group "Admins"
       |       - BOB@example.com
@@ -135,7 +135,7 @@ groups:
       groups/first.yaml:25:15: `from` is here
       help: a date in `until` is the last day; an instant is the first moment after
 
-    error: groups/first.yaml:27:13: "123" is not a member id: it has 3 characters
+    error: groups/first.yaml:27:13: "123" is not a member id
       |       - id: 123
       |             ^
       help: a member id has 32 characters, each 0-9 or a-f
@@ -143,19 +143,19 @@ groups:
     error: groups/first.yaml:28:18: `min_members` must be a whole number, not the text "two"
       |     min_members: two
       |                  ^
-      help: write a whole number, for example `min_members: 2`
+      help: write a whole number without quotes, for example `min_members: 2`
 
     error: groups/first.yaml:29:18: `allow_empty` must be true or false, not the text "yes"
       |     allow_empty: yes
       |                  ^
-      help: write `allow_empty: true`
+      help: write `allow_empty: true` or `allow_empty: false`, without quotes
 
     error: groups/first.yaml:30:3: group "Billing" has no `members`
       |   Billing:
       |   ^
       help: add `members: []` if the group has no members
 
-    error: groups/first.yaml:31:9: "not-an-id" is not a group id: it contains "n"
+    error: groups/first.yaml:31:9: "not-an-id" is not a group id
       |     id: not-an-id
       |         ^
       help: a group id has 32 characters, each 0-9 or a-f
@@ -193,10 +193,10 @@ fn missing_or_unknown_version_is_refused() {
       | ^
       help: add the line `version: 1` at the top
 
-    error: two.yaml:1:10: unknown version "2" of the file format
+    error: two.yaml:1:10: `version` must be 1, not 2
       | version: 2
       |          ^
-      help: this release of convoke reads `version: 1`
+      help: this release of convoke reads only `version: 1`, without quotes
 
     2 problems
     "#);
@@ -455,7 +455,7 @@ fn an_unknown_group_in_exclusive_with_is_refused() {
       |                                          ^
       help: remove it from the list
 
-    error: convoke.yaml:4:65: group "Initiators" is listed twice in `exclusive_with`
+    error: convoke.yaml:4:65: "Initiators" is listed twice in `exclusive_with`
       |     exclusive_with: [Initiatros, Nobody, Approvers, Initiators, Initiators]
       |                                                                 ^
       convoke.yaml:4:53: it is first listed here
@@ -474,17 +474,17 @@ fn probable_mistake_in_an_address_is_refused() {
     error: convoke.yaml:5:9: "alice@example,com" is not an email address: it contains ','
       |       - alice@example,com
       |         ^
-      help: write alice@example.com
+      help: write one address without a name: `- alice@example.com`; or a roster: `- roster: NAME`
 
     error: convoke.yaml:6:9: "a@b.c,d@e.f" is not an email address: it has 2 "@"
       |       - a@b.c,d@e.f
       |         ^
-      help: write each address on a separate line: `- alice@example.com`
+      help: write one address without a name: `- alice@example.com`; or a roster: `- roster: NAME`
 
     error: convoke.yaml:7:9: "mailto:a@b.c" is not an email address: it contains ':'
       |       - mailto:a@b.c
       |         ^
-      help: write only the address, without "mailto:"
+      help: write one address without a name: `- alice@example.com`; or a roster: `- roster: NAME`
 
     3 problems
     "#);
@@ -616,10 +616,10 @@ groups:
       |       - {email: root@example.com, until: 2026-12-31}
       |         ^
       help: remove the person from `protected`
-    warning: convoke.yaml:25:5: group "Nobody" has no members, and a plan that empties it is refused
+    warning: convoke.yaml:25:5: group "Nobody" has no members now, and a plan that empties it is refused
       |     members: []
       |     ^
-      help: list its people, or add `allow_empty: true`
+      help: list its people, correct their times, or add `allow_empty: true`
     "#);
     let json = nothing().file("convoke.yaml", text).run("validate --at 2026-12-01 --format json").exits(0).json();
     assert_eq!(json["warnings"].as_array().map(Vec::len), Some(4));
@@ -662,8 +662,7 @@ groups:
     members: []
 ";
     let warned = nothing().file("convoke.yaml", text).run("validate --at 2026-12-01").exits(0).stderr;
-    let over =
-        "warning: convoke.yaml:4:5: no entry of group \"Over\" is in force now, and a plan that empties it is refused";
+    let over = "warning: convoke.yaml:4:5: group \"Over\" has no members now, and a plan that empties it is refused";
     let few = "warning: convoke.yaml:7:5: group \"Few\" has fewer people now (1) than `min_members` (2)";
     assert!(warned.contains(over) && warned.contains(few) && !warned.contains("\"Open\""), "{warned}");
 }

@@ -5,18 +5,18 @@ use super::*;
 #[test]
 fn a_file_of_another_version_is_not_read() {
     insta::assert_snapshot!(problems("version: 2\n"), @r#"
-    error: convoke.yaml:1:10: unknown version "2" of the file format
+    error: convoke.yaml:1:10: `version` must be 1, not 2
       | version: 2
       |          ^
-      help: this release of convoke reads `version: 1`
+      help: this release of convoke reads only `version: 1`, without quotes
 
     1 problem
     "#);
     insta::assert_snapshot!(problems("version: '1'\n"), @r#"
-    error: convoke.yaml:1:10: `version` must be a number, not text
+    error: convoke.yaml:1:10: `version` must be 1, not the text "1"
       | version: '1'
       |          ^
-      help: write `version: 1`, without quotes
+      help: this release of convoke reads only `version: 1`, without quotes
 
     1 problem
     "#);
@@ -127,7 +127,7 @@ groups:
     allow_empty: 'true'
     group_removals: 25 %
 "), @r#"
-error: convoke.yaml:4:9: "4f5f" is not a group id: it has 4 characters
+error: convoke.yaml:4:9: "4f5f" is not a group id
   |     id: 4f5f
   |         ^
   help: a group id has 32 characters, each 0-9 or a-f
@@ -142,20 +142,20 @@ error: convoke.yaml:6:14: `members` must be a list, not the text "alice@example.
   |              ^
   help: list the people below it, one per line, or write `members: []`
 
-error: convoke.yaml:7:18: -1 is not a whole number: it is less than 0
+error: convoke.yaml:7:18: `min_members` must be a whole number, not -1
   |     min_members: -1
   |                  ^
-  help: write a whole number, for example `min_members: 2`
+  help: write a whole number without quotes, for example `min_members: 2`
 
 error: convoke.yaml:8:18: `allow_empty` must be true or false, not the text "yes"
   |     allow_empty: yes
   |                  ^
-  help: write `allow_empty: true`
+  help: write `allow_empty: true` or `allow_empty: false`, without quotes
 
-error: convoke.yaml:9:21: "0.25" is not a limit: it has characters other than digits
+error: convoke.yaml:9:21: `group_removals` must be a limit, not 0.25
   |     group_removals: 0.25
   |                     ^
-  help: for this percentage, write 25%
+  help: write a number of removals (`group_removals: 5`), or a percentage up to 100% with at most two decimals (`group_removals: 12.5%`)
 
 error: convoke.yaml:11:5: the id has no value
   |     id:
@@ -172,27 +172,27 @@ error: convoke.yaml:13:14: `members` must be a list, not a mapping
   |              ^
   help: list the people below it, one per line, or write `members: []`
 
-error: convoke.yaml:14:18: `min_members` must be a number, not text
+error: convoke.yaml:14:18: `min_members` must be a whole number, not the text "2"
   |     min_members: '2'
   |                  ^
-  help: remove the quotes
+  help: write a whole number without quotes, for example `min_members: 2`
 
 error: convoke.yaml:15:18: `allow_empty` must be true or false, not the text "true"
   |     allow_empty: 'true'
   |                  ^
-  help: remove the quotes
+  help: write `allow_empty: true` or `allow_empty: false`, without quotes
 
-error: convoke.yaml:16:21: "25 %" is not a limit: it contains a space
+error: convoke.yaml:16:21: `group_removals` must be a limit, not the text "25 %"
   |     group_removals: 25 %
   |                     ^
-  help: write "25%"
+  help: write a number of removals (`group_removals: 5`), or a percentage up to 100% with at most two decimals (`group_removals: 12.5%`)
 
 12 problems
 "#);
 }
 
 #[test]
-fn invalid_limits_have_specific_reasons() {
+fn invalid_limits_are_refused() {
     let limit = |text: &str| {
         let problems = parse_one(&format!("version: 1\nsettings: {{limits: {{total_removals: {text}}}}}")).unwrap_err();
         let problem = problems.iter().next().unwrap().clone();
@@ -214,19 +214,19 @@ fn invalid_limits_have_specific_reasons() {
         "[]",
     ];
     insta::assert_snapshot!(wrong.map(limit).join("\n"), @r#"
-    "-1" is not a limit: it is less than 0 (write 0 to allow no removals)
-    "110%" is not a limit: it is more than 100% (write 100% for no limit)
-    "12.345%" is not a limit: a percentage has at most two decimals (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
-    "1e2" is not a limit: it has characters other than digits (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
-    "5" is not a limit: it is text (remove the quotes, or add a "%")
-    "lots" is not a limit: it is neither a number nor a percentage (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
+    `total_removals` must be a limit, not -1 (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
+    `total_removals` must be a limit, not the text "110%" (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
+    `total_removals` must be a limit, not the text "12.345%" (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
+    `total_removals` must be a limit, not 1e2 (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
+    `total_removals` must be a limit, not the text "5" (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
+    `total_removals` must be a limit, not the text "lots" (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
     invalid YAML: unexpected character: `%' (check the indentation, and put text in quotes that begins with a special character or contains ": ")
-    "-5%" is not a limit: it is less than 0 (write 0% to allow no removals)
-    "010" is not a limit: it begins with a zero (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
-    "025%" is not a limit: it begins with a zero (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
-    "0.005" is not a limit: it has characters other than digits (for this percentage, write 0.5%)
-    "18446744073709551616" is not a limit: it is too large (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
-    `total_removals` must be a limit, not a list (write a number of removals (`total_removals: 5`) or a percentage (`total_removals: 25%`))
+    `total_removals` must be a limit, not the text "-5%" (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
+    `total_removals` must be a limit, not 010 (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
+    `total_removals` must be a limit, not the text "025%" (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
+    `total_removals` must be a limit, not 0.005 (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
+    `total_removals` must be a limit, not 18446744073709551616 (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
+    `total_removals` must be a limit, not a list (write a number of removals (`total_removals: 5`), or a percentage up to 100% with at most two decimals (`total_removals: 12.5%`))
     "#);
 }
 
@@ -276,20 +276,20 @@ error: convoke.yaml:3:37: unknown key "roster" in an entry of `protected`
   |                                     ^
   help: expected one of: email, id
 
-error: convoke.yaml:3:56: "a@b.c" is an email address, not an id
+error: convoke.yaml:3:56: "a@b.c" is not a member id
   |   protected: [alice, a@b.c, A@b.c, {roster: sre}, {id: a@b.c}, {email: d@b.c, id: 1}, {}, []]
   |                                                        ^
-  help: write `email: a@b.c`
+  help: a member id has 32 characters, each 0-9 or a-f
 
-error: convoke.yaml:3:64: an entry of `protected` must name one person by email or id
+error: convoke.yaml:3:64: an entry of `protected` must have exactly one of the keys email or id
   |   protected: [alice, a@b.c, A@b.c, {roster: sre}, {id: a@b.c}, {email: d@b.c, id: 1}, {}, []]
   |                                                                ^
-  help: list email addresses and member ids
+  help: name each person in a separate entry
 
-error: convoke.yaml:3:87: an entry of `protected` must name one person by email or id
+error: convoke.yaml:3:87: an entry of `protected` must have exactly one of the keys email or id
   |   protected: [alice, a@b.c, A@b.c, {roster: sre}, {id: a@b.c}, {email: d@b.c, id: 1}, {}, []]
   |                                                                                       ^
-  help: list email addresses and member ids
+  help: name each person in a separate entry
 
 error: convoke.yaml:3:91: an entry of `protected` must be an email address or an id
   |   protected: [alice, a@b.c, A@b.c, {roster: sre}, {id: a@b.c}, {email: d@b.c, id: 1}, {}, []]

@@ -20,22 +20,22 @@ rosters:
 error: convoke.yaml:5:9: "alice" is not an email address: it has no "@"
   |       - alice
   |         ^
-  help: write one address: `- alice@example.com`
+  help: write one address without a name: `- alice@example.com`; or a roster: `- roster: NAME`
 
 error: convoke.yaml:6:9: "sre" is not an email address: it has no "@"
   |       - sre
   |         ^
-  help: "sre" is a roster: write `- roster: sre`
+  help: write one address without a name: `- alice@example.com`; or a roster: `- roster: NAME`
 
 error: convoke.yaml:7:9: "4f5f0c14a2a41d5063dd301b2f829f04" is an id, not an email address
   |       - 4f5f0c14a2a41d5063dd301b2f829f04
   |         ^
-  help: write `- id: 4f5f0c14a2a41d5063dd301b2f829f04`
+  help: write `id: 4f5f0c14a2a41d5063dd301b2f829f04`
 
 error: convoke.yaml:8:9: "Alice <alice@example.com>" is not an email address: it contains ' '
   |       - Alice <alice@example.com>
   |         ^
-  help: write only the address, without a name
+  help: write one address without a name: `- alice@example.com`; or a roster: `- roster: NAME`
 
 error: convoke.yaml:9:9: " alice@example.com" is not an email address: it contains ' '
   |       - ' alice@example.com'
@@ -45,12 +45,12 @@ error: convoke.yaml:9:9: " alice@example.com" is not an email address: it contai
 error: convoke.yaml:10:9: "a@b@c" is not an email address: it has 2 "@"
   |       - a@b@c
   |         ^
-  help: write one address: `- alice@example.com`
+  help: write one address without a name: `- alice@example.com`; or a roster: `- roster: NAME`
 
 error: convoke.yaml:11:9: "12" is not an email address: it has no "@"
   |       - 12
   |         ^
-  help: write one address: `- alice@example.com`
+  help: write one address without a name: `- alice@example.com`; or a roster: `- roster: NAME`
 
 error: convoke.yaml:12:8: this entry is empty
   |       -
@@ -87,20 +87,20 @@ error: convoke.yaml:5:9: unknown key "emial" in an entry
   |         ^
   help: did you mean "email"?
 
-error: convoke.yaml:6:9: this entry names no person or roster
+error: convoke.yaml:6:9: an entry must have exactly one of the keys email, id or roster
   |       - {}
   |         ^
-  help: add one of the keys email, id and roster
+  help: name each person in a separate entry
 
-error: convoke.yaml:7:9: this entry names no person or roster
+error: convoke.yaml:7:9: an entry must have exactly one of the keys email, id or roster
   |       - reason: none
   |         ^
-  help: add one of the keys email, id and roster
+  help: name each person in a separate entry
 
-error: convoke.yaml:8:9: this entry has more than one of the keys email, id and roster
+error: convoke.yaml:8:9: an entry must have exactly one of the keys email, id or roster
   |       - {email: a@b.c, id: 4f5f0c14a2a41d5063dd301b2f829f04}
   |         ^
-  help: write a separate entry for each of them
+  help: name each person in a separate entry
 
 error: convoke.yaml:9:16: "4f5f0c14a2a41d5063dd301b2f829f04" is an id, not an email address
   |       - email: 4f5f0c14a2a41d5063dd301b2f829f04
@@ -110,24 +110,24 @@ error: convoke.yaml:9:16: "4f5f0c14a2a41d5063dd301b2f829f04" is an id, not an em
 error: convoke.yaml:10:16: "alice" is not an email address: it has no "@"
   |       - email: alice
   |                ^
-  help: write one address: `- alice@example.com`
+  help: write one address without a name: `- alice@example.com`; or a roster: `- roster: NAME`
 
 error: convoke.yaml:11:9: `email` has no value
   |       - email:
   |         ^
   help: write one address: `email: alice@example.com`
 
-error: convoke.yaml:12:13: "alice@example.com" is an email address, not an id
+error: convoke.yaml:12:13: "alice@example.com" is not a member id
   |       - id: alice@example.com
   |             ^
-  help: write `email: alice@example.com`
+  help: a member id has 32 characters, each 0-9 or a-f
 
-error: convoke.yaml:13:13: "4g5f0c14a2a41d5063dd301b2f829f04" is not a member id: it contains "g"
+error: convoke.yaml:13:13: "4g5f0c14a2a41d5063dd301b2f829f04" is not a member id
   |       - id: 4g5f0c14a2a41d5063dd301b2f829f04
   |             ^
   help: a member id has 32 characters, each 0-9 or a-f
 
-error: convoke.yaml:14:13: "123" is not a member id: it has 3 characters
+error: convoke.yaml:14:13: "123" is not a member id
   |       - id: 123
   |             ^
   help: a member id has 32 characters, each 0-9 or a-f
