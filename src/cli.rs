@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args, ColorChoice, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::is_yaml;
@@ -20,7 +20,7 @@ pub struct OutputArgs {
     /// When to use colors: auto, always or never
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
     #[arg(global = true, hide_short_help = true, display_order = 95, help_heading = MORE)]
-    pub color: Color,
+    pub color: ColorChoice,
     /// Log more: the number of requests with -v, each request with -vv
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet")]
     #[arg(hide_short_help = true, display_order = 96, help_heading = MORE)]
@@ -45,9 +45,11 @@ pub struct FileArgs {
     pub files: Vec<PathBuf>,
 }
 
-/// The account, and how to reach the API.
+/// The files, the account, and how to reach the API.
 #[derive(Clone, Debug, Args)]
-pub struct ConnectionArgs {
+pub struct TargetArgs {
+    #[command(flatten)]
+    pub files: FileArgs,
     /// Run against a built-in mock of the API, seeded from this file
     ///
     /// The mock lives as long as the command. Nothing is sent to Cloudflare, and no credentials are needed. `convoke
@@ -137,17 +139,6 @@ pub struct FormatArgs {
     /// Format of the result: text, markdown, json or github
     #[arg(long, value_enum, default_value_t, hide_possible_values = true, display_order = 80)]
     pub format: Format,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal
-    #[default]
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -1,14 +1,14 @@
 //! The program: reads the command line, starts logging, calls the library and ends with an exit code.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, ValueEnum};
-use convoke::cli::{self, Color, LogFormat, OutputArgs};
+use clap::{ArgMatches, ColorChoice, CommandFactory as _, FromArgMatches as _, ValueEnum};
+use convoke::cli::{self, LogFormat, OutputArgs};
 use convoke::cloudflare::RETRY_TARGET;
 use convoke::commands::{self, Cli, Command, Exit, Failure, Output};
-use convoke::render::{Format, clean};
+use convoke::render::clean;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
@@ -26,8 +26,8 @@ fn main() -> ExitCode {
         }
     };
     start_logging(&cli.output);
-    let (command, flags) = matches.subcommand().map_or(("convoke", &matches), |(name, flags)| (name, flags));
-    let mut output = Output::new(command, result_format(flags), cli.output);
+    let command = matches.subcommand_name().unwrap_or("convoke");
+    let mut output = Output::new(command, given("--format").unwrap_or_default(), cli.output);
     let exit = run(cli.command, &mut output).unwrap_or_else(|failure| {
         output.failure(&failure);
         failure.exit
@@ -38,13 +38,6 @@ fn main() -> ExitCode {
 fn parse(arguments: impl Iterator<Item = OsString>) -> Result<(Cli, ArgMatches), clap::Error> {
     let matches = Cli::command().try_get_matches_from(arguments)?;
     Ok((Cli::from_arg_matches(&matches)?, matches))
-}
-
-/// The format of the command's result. Commands without `--format`, and formats of one command, count as text.
-fn result_format(flags: &ArgMatches) -> Format {
-    let mut given = flags.try_get_raw("format").ok().flatten();
-    let name = given.as_mut().and_then(Iterator::next).and_then(OsStr::to_str);
-    name.and_then(|name| Format::from_str(name, false).ok()).unwrap_or_default()
 }
 
 /// The command line. `convoke help --help` prints the same as `convoke help`.
@@ -62,12 +55,10 @@ fn usage_error(error: &clap::Error) -> ExitCode {
         };
     }
     let tip = cli::file_tip(error).map(|tip| format!("\n  tip: {tip}\n")).unwrap_or_default();
-    let arguments: Vec<String> = arguments().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let log_format = given(&arguments, "--log-format").unwrap_or_default();
-    let format = given(&arguments, "--format").unwrap_or_default();
-    let command = arguments.get(1).map_or("convoke", String::as_str);
-    let args = OutputArgs { color: Color::Never, verbose: 0, quiet: false, log_format };
-    let mut output = Output::new(command, format, args);
+    let log_format = given("--log-format").unwrap_or_default();
+    let command = arguments().nth(1).unwrap_or_else(|| "convoke".into());
+    let args = OutputArgs { color: ColorChoice::Never, verbose: 0, quiet: false, log_format };
+    let mut output = Output::new(&command.to_string_lossy(), given("--format").unwrap_or_default(), args);
     let failure = Failure::message(Exit::Usage, format!("{error}{tip}").trim_start_matches("error: ").trim_end());
     if log_format == LogFormat::Text {
         // The parser prints its own colors.
@@ -80,11 +71,13 @@ fn usage_error(error: &clap::Error) -> ExitCode {
     ExitCode::from(Exit::Usage.code())
 }
 
-/// The value of a flag on a command line that could not be parsed.
-fn given<T: ValueEnum>(arguments: &[String], flag: &str) -> Option<T> {
-    let mut after = arguments.iter().skip_while(|argument| *argument != flag).skip(1);
-    let joined = arguments.iter().find_map(|argument| argument.strip_prefix(flag)?.strip_prefix('='));
-    T::from_str(joined.or_else(|| after.next().map(String::as_str))?, false).ok()
+/// The value of a flag, even if the command line cannot be parsed. Formats that only one command has count as none.
+fn given<T: ValueEnum>(flag: &str) -> Option<T> {
+    let arguments: Vec<String> = arguments().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let mut flags = arguments.iter().take_while(|argument| *argument != "--");
+    let joined = flags.clone().find_map(|argument| argument.strip_prefix(flag)?.strip_prefix('='));
+    let separate = flags.find(|argument| *argument == flag).and_then(|_| flags.next()).map(String::as_str);
+    T::from_str(joined.or(separate)?, false).ok()
 }
 
 fn run(command: Command, output: &mut Output) -> Result<Exit, Failure> {

@@ -328,12 +328,6 @@ impl Plan {
         self
     }
 
-    /// The same plan, with the number of requests so far.
-    #[must_use]
-    pub fn with_requests(self, requests: u64) -> Self {
-        Self { requests: Some(requests), ..self }
-    }
-
     /// Why this is not the reviewed plan, if the digest that was given with a flag is another one.
     pub fn is_other(&self, flag: &str, given: Digest) -> Option<String> {
         (given != self.digest).then(|| {

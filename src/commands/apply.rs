@@ -1,6 +1,5 @@
 //! `apply`: applies the configuration, or a saved plan, to the account.
 
-use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -12,11 +11,10 @@ use super::request::RunRequest;
 use super::session::{self, Connection};
 use super::{Exit, Failure, Output, Result, environment, files, progress, show};
 use crate::apply::{self, Context, Present, Recheck, SETTLE_WITHIN};
-use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
+use crate::cli::{FormatArgs, PlanOptions, PlanningArgs, TargetArgs};
 use crate::cloudflare::Client;
 use crate::config::parse_age;
 use crate::journal::Journal;
-use crate::model::GroupName;
 use crate::observe;
 use crate::plan::{Digest, GroupPlan, LeftOutKind, Plan};
 use crate::render::view::View;
@@ -41,8 +39,6 @@ pub struct ApplyArgs {
     /// A saved plan; without it the files are planned first
     #[arg(value_name = "PLAN", conflicts_with_all = ["files", "only", "at", "base", "only_changed", "due", "expiring"])]
     pub plan: Option<PathBuf>,
-    #[command(flatten)]
-    pub files: FileArgs,
     /// Apply without asking
     #[arg(short, long)]
     pub yes: bool,
@@ -81,7 +77,7 @@ pub struct ApplyArgs {
     #[command(flatten)]
     pub planning: PlanningArgs,
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    pub target: TargetArgs,
     #[command(flatten)]
     pub format: FormatArgs,
 }
@@ -91,15 +87,17 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit> {
         let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
         return Err(failure.with_help("pass --yes to apply without asking"));
     }
-    let request = RunRequest::new(&args.files, &args.connection, args.planning.clone())?;
+    let request = RunRequest::new(&args.target, args.planning.clone())?;
     let mut request = RunRequest { options: args.options.clone(), tip: args.tip.clone(), ..request };
     request.reads.extend(args.plan.clone());
     request.check_output("--journal", args.journal.as_deref())?;
-    let (command, (connection, mut plan, present)) = match &args.plan {
-        Some(path) => (request.apply_saved_command(path), prepare_saved(args, path, &request, output).await?),
-        None => (request.apply_command(), prepare_fresh(args, &request, output).await?),
+    let command = request.apply_command(args.plan.as_deref());
+    let (connection, mut plan, present) = match &args.plan {
+        Some(path) => prepare_saved(args, path, &request, output).await?,
+        None => prepare_fresh(args, &request, output).await?,
     };
     let client = &connection.client;
+    plan.requests = Some(client.requests());
     let show_stale = |plan: &Plan, groups: Vec<StaleGroup>, output: &mut Output| {
         show::stale(plan, groups, &command, client.requests(), output);
         Ok(Exit::Stale)
@@ -113,7 +111,9 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit> {
         plan = accepted(plan, output);
     }
     let is_refused = present.is_ok() && !plan.refusals.is_empty();
-    if shows_plan_before_report(output) || is_refused {
+    // JSON and Markdown have one document: the report, or the plan if there is no report.
+    let is_shown = is_refused || matches!(output.format, Format::Text | Format::Github);
+    if is_shown {
         show::plan(&plan, view, output);
     }
     if is_refused {
@@ -125,7 +125,7 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit> {
         Err(groups) => return show_stale(&plan, groups, output),
     };
     if plan.summary.requests > 0 && !args.yes {
-        if !confirmed(&plan, client, output).await? {
+        if !confirmed(&plan, client, is_shown).await? {
             output.warn("not confirmed; nothing was changed");
             return Ok(Exit::Other);
         }
@@ -147,9 +147,11 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit> {
     Ok(exit(&report))
 }
 
-/// The plan, which says why if it is not the reviewed one, and the groups that were read again since it was made; or those
-/// that differ from what it was made for.
-type Prepared = (Connection, Plan, Result<Present, Vec<StaleGroup>>);
+/// The groups that were read again since the plan was made; or those that differ from what it was made for.
+type Fresh = Result<Present, Vec<StaleGroup>>;
+
+/// A plan, which says why if it is not the reviewed one.
+type Prepared = (Connection, Plan, Fresh);
 
 async fn prepare_fresh(args: &ApplyArgs, request: &RunRequest, output: &mut Output) -> Result<Prepared> {
     let (connection, mut plan) = session::make_plan(request, output).await?;
@@ -166,7 +168,7 @@ async fn prepare_saved(args: &ApplyArgs, path: &Path, request: &RunRequest, outp
         let message = format!("the plan is for account {}, but {given} is requested", plan.account_id);
         return Err(Failure::message(Exit::Data, message).with_help("use the account that the plan was made for"));
     }
-    let connection = session::connect(&request.connection, Some(plan.account_id), output).await?;
+    let connection = session::connect(&request.target, Some(plan.account_id), output).await?;
     let client = &connection.client;
     let stale = not_reviewed(&plan, args);
     let tip = session::load_tip(request, Some(&plan), Some(plan.account_id))?;
@@ -175,8 +177,7 @@ async fn prepare_saved(args: &ApplyArgs, path: &Path, request: &RunRequest, outp
         None => plan,
     };
     if let Some(reason) = stale.or_else(|| plan.is_superseded().then(|| SUPERSEDED.into())) {
-        let plan = plan.with_requests(client.requests()).with_stale(reason);
-        return Ok((connection, plan, Ok(Present::new())));
+        return Ok((connection, plan.with_stale(reason), Ok(Present::new())));
     }
     let watching = output.watch(client, "reading the account again");
     let (present, remaining) = match apply::recheck(client, &plan).await? {
@@ -186,8 +187,7 @@ async fn prepare_saved(args: &ApplyArgs, path: &Path, request: &RunRequest, outp
     drop(watching);
     // An earlier run made what the newest files say as well.
     if remaining.summary.requests == 0 && plan.left_out.iter().any(|left_out| left_out.kind == LeftOutKind::Tip) {
-        let plan = remaining.with_requests(client.requests()).with_stale(SUPERSEDED.into());
-        return Ok((connection, plan, Ok(Present::new())));
+        return Ok((connection, remaining.with_stale(SUPERSEDED.into()), Ok(Present::new())));
     }
     check_clock_of(&plan, client, output)?;
     let watching = output.watch(client, "looking up protected people");
@@ -196,8 +196,7 @@ async fn prepare_saved(args: &ApplyArgs, path: &Path, request: &RunRequest, outp
     // What was already made is not left to make.
     let mut plan = plan;
     plan.left_out.retain(|left_out| remaining.left_out.contains(left_out));
-    let plan = plan.with_refusals(remaining.refusals).with_requests(client.requests());
-    Ok((connection, plan, Ok(present)))
+    Ok((connection, plan.with_refusals(remaining.refusals), Ok(present)))
 }
 
 /// Compares the clocks for a saved plan, which knows the ends of what it adds.
@@ -206,25 +205,20 @@ fn check_clock_of(plan: &Plan, client: &Client, output: &mut Output) -> Result<(
     output.warn(&message);
     let true_time = Timestamp::now().saturating_add(ahead).unwrap_or(Timestamp::MAX);
     let mut additions = plan.groups.iter().flat_map(GroupPlan::additions);
-    match additions.find(|change| change.until.is_some_and(|until| until <= true_time)) {
-        None => Ok(()),
-        Some(change) => {
-            let message = format!("{message}, and an addition of the plan has ended by then ({})", change.origin);
-            Err(Failure::message(Exit::Other, message).with_help("set this machine's clock, and plan again"))
-        }
-    }
+    let ended = additions.find(|change| change.until.is_some_and(|until| until <= true_time));
+    let Some(change) = ended else { return Ok(()) };
+    let message = format!("{message}, and an addition of the plan has ended by then ({})", change.origin);
+    Err(Failure::message(Exit::Other, message).with_help("set this machine's clock, and plan again"))
 }
 
 /// Why this is not the reviewed plan, if it is not.
 fn not_reviewed(plan: &Plan, args: &ApplyArgs) -> Option<String> {
     let max_age = args.max_age.unwrap_or(MAX_AGE);
-    if let Some(reason) = args.plan.as_ref().and_then(|_| plan.outdated(Timestamp::now(), max_age)) {
-        return Some(reason);
-    }
+    let outdated = args.plan.as_ref().and_then(|_| plan.outdated(Timestamp::now(), max_age));
     // A plan is not stale if all of its changes are already made.
     let expect = args.expect.filter(|_| plan.has_planned_differences());
     let given = [("--expect", expect), ("--accept", args.accept)];
-    given.into_iter().find_map(|(flag, given)| plan.is_other(flag, given?))
+    outdated.or_else(|| given.into_iter().find_map(|(flag, given)| plan.is_other(flag, given?)))
 }
 
 fn accepted(plan: Plan, output: &mut Output) -> Plan {
@@ -236,24 +230,15 @@ fn accepted(plan: Plan, output: &mut Output) -> Plan {
     plan
 }
 
-/// JSON and Markdown have one document: the report, or the plan if there is no report.
-const fn shows_plan_before_report(output: &Output) -> bool {
-    matches!(output.format, Format::Text | Format::Github)
-}
-
-/// Asks on the terminal. The runtime continues, so that a signal ends the program.
-async fn confirmed(plan: &Plan, client: &Client, output: &Output) -> Result<bool> {
-    // In the other formats the plan is already on the terminal.
-    let mut question = if shows_plan_before_report(output) {
-        String::new()
-    } else {
-        summary(plan).into_iter().map(|line| line + "\n").collect()
-    };
+/// Asks on the terminal, where the plan may be shown already. The runtime continues, so that a signal ends the program.
+async fn confirmed(plan: &Plan, client: &Client, is_shown: bool) -> Result<bool> {
     // Without its name, the account is still known by its id.
     let name = client.account_info().await.unwrap_or_default().name;
     let account = name.map_or_else(|| plan.account_id.to_string(), |name| format!("{name} ({})", plan.account_id));
-    let account = clean(&account);
-    question.push_str(&format!("Apply these changes to account {account}? Only \"yes\" is accepted: "));
+    let mut question = format!("Apply these changes to account {}? Only \"yes\" is accepted: ", clean(&account));
+    if !is_shown {
+        question = format!("{}\n{question}", summary(plan).join("\n"));
+    }
     let ask = move || -> io::Result<String> {
         // Not locked while waiting for the answer: a signal writes to it, too.
         let mut stderr = io::stderr();
@@ -267,20 +252,14 @@ async fn confirmed(plan: &Plan, client: &Client, output: &Output) -> Result<bool
         }
         Ok(answer)
     };
-    let answer = tokio::task::spawn_blocking(ask).await.map_err(|error| Failure::new(Exit::Other, error))?;
-    let answer = answer
-        .map_err(|error| Failure::caused(Exit::Other, "the terminal cannot be used to ask for confirmation", error))?;
-    Ok(answer.trim() == "yes")
+    let answer = tokio::task::spawn_blocking(ask).await.unwrap_or_else(|failed| Err(io::Error::other(failed)));
+    let context = "the terminal cannot be used to ask for confirmation";
+    Ok(answer.map_err(|error| Failure::caused(Exit::Other, context, error))?.trim() == "yes")
 }
 
 /// Reads again what the plan relies on, if it is too old: a question was asked, or the run has waited. Returns the groups
 /// that make the plan stale, if there are any.
-async fn still_valid(
-    client: &Client,
-    plan: &Plan,
-    present: Present,
-    limits_lifted: bool,
-) -> Result<Result<Present, Vec<StaleGroup>>> {
+async fn still_valid(client: &Client, plan: &Plan, present: Present, limits_lifted: bool) -> Result<Fresh> {
     let mut changed = plan.groups.iter().filter(|group| !group.operations.is_empty());
     if !changed.any(|group| client.is_outdated(Some(group.id))) {
         return Ok(Ok(present));
@@ -289,15 +268,13 @@ async fn still_valid(
         Recheck::Fresh { present, remaining } => (present, remaining),
         Recheck::Stale(groups) => return Ok(Err(groups)),
     };
-    let broken = remaining.refusals.iter().filter(|refusal| !(limits_lifted && refusal.guard.is_limit()));
-    let broken: BTreeSet<&GroupName> = broken.filter_map(|refusal| refusal.group.as_ref()).collect();
-    let stale: Vec<StaleGroup> = remaining
-        .groups
-        .iter()
-        .zip(&plan.groups)
-        .filter(|(now, before)| !before.operations.is_empty() && broken.contains(&now.name))
-        .map(|(now, before)| StaleGroup::of_change(before, &now.observed))
-        .collect();
+    let broken = |group: &GroupPlan| {
+        let mut refusals = remaining.refusals.iter().filter(|refusal| !(limits_lifted && refusal.guard.is_limit()));
+        refusals.any(|refusal| refusal.group.as_ref() == Some(&group.name))
+    };
+    let groups = remaining.groups.iter().zip(&plan.groups);
+    let stale = groups.filter(|(now, before)| !before.operations.is_empty() && broken(now));
+    let stale: Vec<_> = stale.map(|(now, before)| StaleGroup::of_change(before, &now.observed)).collect();
     Ok(if stale.is_empty() { Ok(present) } else { Err(stale) })
 }
 
@@ -316,13 +293,13 @@ async fn carry_out(
             failure.with_help("use a new file for each run; an existing journal is never overwritten")
         })?,
     };
-    let watching = output.watch_operations(&connection.client, plan.summary.requests);
+    let watching = output.watch_operations(&connection.client, "applying", Some(plan.summary.requests));
     connection.stop.begin(&connection.client);
     let context = Context {
         client: &connection.client,
         journal: &journal,
-        progress: &|finished| watching.finished(finished),
-        settle_within: SETTLE_WITHIN.min(args.connection.max_wait),
+        progress: &progress::finished,
+        settle_within: SETTLE_WITHIN.min(args.target.max_wait),
         made_plan: args.plan.is_none(),
         limits_lifted: args.accept.is_some(),
     };

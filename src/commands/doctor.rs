@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::edit::EditFormat;
 use super::request::RunRequest;
 use super::{Exit, Failure, Output, session};
-use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
+use crate::cli::{PlanningArgs, TargetArgs};
 use crate::cloudflare::{ApiError, ApiErrorKind, ApiOperation, Client, RawAnswer, account_info};
 use crate::config::{self, export};
 use crate::doctor::{Check, CheckStatus, Diagnosis, declared_groups, figures, order, unknown_names};
@@ -32,42 +32,38 @@ Examples:
 
 The JSON has no address, name or id, so it can be sent to the maintainers.")]
 pub struct DoctorArgs {
-    #[command(flatten)]
-    pub files: FileArgs,
     /// Format of the result: text or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true, display_order = 80)]
     pub format: EditFormat,
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    pub target: TargetArgs,
 }
 
 pub async fn run(args: &DoctorArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let request = RunRequest::new(&args.files, &args.connection, PlanningArgs::default())?;
+    let request = RunRequest::new(&args.target, PlanningArgs::default())?;
     let (files, desired) = files(&request);
-    let account_id = match &desired {
-        Some(desired) => request.account(desired)?,
-        None => request.account_id,
-    };
+    let account_id = desired.as_ref().map_or(Ok(request.account_id), |desired| request.account(desired))?;
     if account_id.is_none() && files.status == CheckStatus::Failed {
         return Ok(show(args, Diagnosis::new(vec![files], 0), output));
     }
-    let connection = session::connect(&request.connection, account_id, output).await?;
+    let connection = session::connect(&request.target, account_id, output).await?;
     let mut examination = Examination::default();
     let watching = output.watch(&connection.client, "examining the account");
-    let refused = examination.account(&connection.client, desired.as_ref()).await?;
+    let refused = examination.account(&connection.client, desired.as_ref()).await;
     drop(watching);
     examination.checks.push(files);
     let exit = show(args, Diagnosis::new(examination.checks, connection.client.requests()), output);
-    // A log may show nothing but this.
-    let (exit, message) = if examination.misbehaves {
-        (Exit::Unavailable, "the API cannot be reached, or misbehaves: the failed checks say how")
+    let failure = if examination.misbehaves {
+        let message = "the API cannot be reached, or misbehaves: the failed checks say how";
+        Failure::message(Exit::Unavailable, message)
     } else if refused {
-        (Exit::Credentials, "the credentials were refused")
+        Failure::message(Exit::Credentials, "the credentials were refused")
     } else {
         return Ok(exit);
     };
-    output.error(&Failure::message(exit, message));
-    Ok(exit)
+    // A log may show nothing but this.
+    output.error(&failure);
+    Ok(failure.exit)
 }
 
 fn show(args: &DoctorArgs, diagnosis: Diagnosis, output: &mut Output) -> Exit {
@@ -96,7 +92,7 @@ fn text(diagnosis: &Diagnosis) -> String {
 }
 
 fn files(request: &RunRequest) -> (Check, Option<Desired>) {
-    let paths = match request.files.paths() {
+    let paths = match request.target.files.paths() {
         Ok(paths) => paths,
         Err(failure) if failure.exit == Exit::Data => return (Check::ok("files", "there are no files"), None),
         Err(failure) => {
@@ -107,11 +103,10 @@ fn files(request: &RunRequest) -> (Check, Option<Desired>) {
     match config::load_checked(&paths, request.time) {
         Ok(desired) => (Check::ok("files", format!("declared groups: {}", desired.groups.len())), Some(desired)),
         Err(problems) => {
-            let (count, unread) =
-                (problems.iter().count(), problems.iter().filter(|problem| problem.position.is_none()).count());
+            let unread = problems.iter().filter(|problem| problem.position.is_none()).count();
             let unread = if unread == 0 { String::new() } else { format!(", files that cannot be read: {unread}") };
-            let help = "run `convoke validate`, and correct the files";
-            let check = Check::failed("files", format!("problems: {count}{unread}"), help);
+            let seen = format!("problems: {}{unread}", problems.iter().count());
+            let check = Check::failed("files", seen, "run `convoke validate`, and correct the files");
             // The first line of each has the place; `validate` shows the rest.
             let places = problems.iter().filter_map(|problem| problem.to_string().lines().next().map(String::from));
             (check.with(places), None)
@@ -129,21 +124,17 @@ struct Examination {
 impl Examination {
     /// Makes all checks of the account. Each reading waits for its own answer only. Returns whether the API refuses the
     /// credentials altogether.
-    ///
-    /// # Errors
-    ///
-    /// If the run is stopped.
-    async fn account(&mut self, client: &Client, desired: Option<&Desired>) -> Result<bool, ApiError> {
+    async fn account(&mut self, client: &Client, desired: Option<&Desired>) -> bool {
         let now = Timestamp::now();
-        let since = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(now).to_string();
+        let since = (now - SignedDuration::from_hours(1)).to_string();
         let newest = [("since", since.as_str()), ("before", &now.to_string()), ("limit", "1")];
         let ordered = [("per_page", "50"), ("order", "user.email"), ("direction", "asc")];
         let (mut kind, mut verified) = verify(client).await;
         if verified.as_ref().is_err_and(|error| error.kind == ApiErrorKind::Unreachable) {
             // Every other reading would fail like this one.
             self.misbehaves = true;
-            self.credentials(kind, verified, false)?;
-            return Ok(false);
+            self.checks.push(credentials(kind, verified, false));
+            return false;
         }
         // A new token is given some seconds here, and is verified again when they have helped.
         let first = client.raw(ApiOperation::ListGroups, &["iam", "user_groups"], &[("per_page", "500")]).await;
@@ -159,73 +150,43 @@ impl Examination {
             client.raw(ApiOperation::ReadTokenOwner, &["user"], &[]),
             client.scim_groups(),
         );
-        let works = self.credentials(kind, verified, matches!(groups, Some(Ok(_))))?;
-        self.account_info(account.map(|account| account_info(&account.result)))?;
-        self.take("read_groups", first, None, |page| figures(page.rows().len(), 500, &page.result_info))?;
-        let mut observed = None;
-        if let Some(groups) = groups {
-            let groups = self.take("all_groups", groups, None, |groups| format!("groups: {}", groups.len()))?;
-            observed = groups.map(|groups| Observed { groups, ..Observed::default() });
-        }
+        let credentials = credentials(kind, verified, matches!(groups, Some(Ok(_))));
+        let is_refused = credentials.status == CheckStatus::Failed;
+        self.checks.push(credentials);
+        self.account_info(account.map(|account| account_info(&account.result)));
+        self.take("read_groups", first, None, |page| figures(page.rows().len(), 500, &page.result_info));
+        let groups = groups
+            .and_then(|groups| self.take("all_groups", groups, None, |groups| format!("groups: {}", groups.len())));
         if let Some(members) = members {
-            self.take("read_members", members, None, |page| listed(page, 500))?;
+            self.take("read_members", members, None, |page| listed(page, 500));
         }
-        self.take("read_account_members", people, None, |page| listed(page, 50))?;
+        self.take("read_account_members", people, None, |page| listed(page, 50));
         let without = "without Account Settings Read, `drift` cannot say who made a change";
-        self.take("read_audit_log", log, Some(without), |_| "answered".to_owned())?;
+        self.take("read_audit_log", log, Some(without), |_| "answered".to_owned());
         let without = "without User Details Read, convoke cannot protect the token's own user";
-        self.take("read_user", user, Some(without), |_| "answered".to_owned())?;
+        self.take("read_user", user, Some(without), |_| "answered".to_owned());
         let without =
             "groups of an identity provider are not recognized; this needs an API token with Account Settings Read";
-        let scim = self.take("read_scim", scim, Some(without), |groups| provided(groups))?.unwrap_or_default();
+        let scim = self.take("read_scim", scim, Some(without), |groups| provided(groups)).unwrap_or_default();
         self.checks.push(Check::ok("write", "unknown: whether the token can change members is never tried"));
         self.clock_and_limit(client);
-        if let Some(observed) = &observed {
-            self.checks.push(unknown_names(observed));
-            let external = export::external_groups(observed, &scim);
-            self.checks.extend(desired.into_iter().flat_map(|desired| declared_groups(desired, observed, &external)));
-        }
-        Ok(!works && observed.is_none() && !self.misbehaves)
+        let Some(groups) = groups else { return is_refused };
+        let observed = Observed { groups, ..Observed::default() };
+        self.checks.push(unknown_names(&observed));
+        let external = export::external_groups(&observed, &scim);
+        self.checks.extend(desired.into_iter().flat_map(|desired| declared_groups(desired, &observed, &external)));
+        false
     }
 
-    /// Whether the API says that the credentials work. A token that reads the groups works, whatever the verification of
-    /// tokens knows about it.
-    fn credentials(
-        &mut self,
-        kind: &str,
-        answer: Result<RawAnswer, ApiError>,
-        reads_groups: bool,
-    ) -> Result<bool, ApiError> {
-        let is_answered = answer.is_ok();
-        let check = match answer {
-            Err(error) if error.kind == ApiErrorKind::Stopped => return Err(error),
-            Err(error) => {
-                let (status, help) = if reads_groups {
-                    (CheckStatus::Warning, "the groups can be read, so it works; how long it is valid is not known")
-                } else {
-                    (CheckStatus::Failed, "create a token with the permissions that docs/threat-model.md lists")
-                };
-                let check = Check::refused("credentials", &error, status, help);
-                Check { seen: format!("{kind}: {}", check.seen), ..check }
-            }
-            Ok(_) if kind == KEY => Check::warning("credentials", kind, "use an API token: a key may do everything"),
-            Ok(answer) => token(kind, &answer.result),
-        };
-        let works = is_answered && check.status != CheckStatus::Failed;
-        self.checks.push(check);
-        Ok(works)
-    }
-
-    fn account_info(&mut self, answer: Result<AccountInfo, ApiError>) -> Result<(), ApiError> {
+    fn account_info(&mut self, answer: Result<AccountInfo, ApiError>) {
         let seen = |info: &AccountInfo| match info.organization {
             Some(_) => "reachable; it belongs to an organization, whose Super Administrators may not appear".to_owned(),
             None => "reachable".to_owned(),
         };
-        let info = self.take("account", answer, Some("without it, convoke shows the account's id only"), seen)?;
+        let info = self.take("account", answer, Some("without it, convoke shows the account's id only"), seen);
         if let (Some(info), Some(check)) = (info, self.checks.last_mut()) {
             check.details.extend(info.name.into_iter().chain(info.organization));
         }
-        Ok(())
     }
 
     fn clock_and_limit(&mut self, client: &Client) {
@@ -249,21 +210,36 @@ impl Examination {
         answer: Result<T, ApiError>,
         without: Option<&'static str>,
         seen: impl FnOnce(&T) -> String,
-    ) -> Result<Option<T>, ApiError> {
-        match answer {
-            Ok(answer) => {
-                self.checks.push(Check::ok(name, seen(&answer)));
-                Ok(Some(answer))
-            }
-            Err(error) if error.kind == ApiErrorKind::Stopped => Err(error),
+    ) -> Option<T> {
+        self.checks.push(match &answer {
+            Ok(answer) => Check::ok(name, seen(answer)),
             Err(error) => {
                 self.misbehaves |= without.is_none() && !error.is_refusal();
                 let status = if without.is_none() { CheckStatus::Failed } else { CheckStatus::Warning };
-                self.checks.push(Check::refused(name, &error, status, without.unwrap_or(READ_HELP)));
-                Ok(None)
+                Check::refused(name, error, status, without.unwrap_or(READ_HELP))
             }
-        }
+        });
+        answer.ok()
     }
+}
+
+/// What the API says about the credentials. A token that reads the groups works, whatever the verification of tokens
+/// knows about it.
+fn credentials(kind: &str, answer: Result<RawAnswer, ApiError>, reads_groups: bool) -> Check {
+    let error = match answer {
+        Ok(_) if kind == KEY => {
+            return Check::warning("credentials", kind, "use an API token: a key may do everything");
+        }
+        Ok(answer) => return token(kind, &answer.result),
+        Err(error) => error,
+    };
+    let (status, help) = if reads_groups {
+        (CheckStatus::Warning, "the groups can be read, so it works; how long it is valid is not known")
+    } else {
+        (CheckStatus::Failed, "create a token with the permissions that docs/threat-model.md lists")
+    };
+    let check = Check::refused("credentials", &error, status, help);
+    Check { seen: format!("{kind}: {}", check.seen), ..check }
 }
 
 /// The kind of the credentials, and what the API says about them. Each kind of token is known to one address only.

@@ -10,7 +10,7 @@ use super::plan::BLOCKED;
 use super::request::RunRequest;
 use super::{Exit, Failure, Output, Result, files, session, show};
 use crate::audit;
-use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs};
+use crate::cli::{FormatArgs, PlanningArgs, TargetArgs};
 use crate::model::RunStatus;
 use crate::plan::Plan;
 use crate::render::escape::clean;
@@ -23,8 +23,6 @@ Examples:
   convoke drift
   convoke drift --quiet --metrics-file /var/lib/node_exporter/convoke.prom")]
 pub struct DriftArgs {
-    #[command(flatten)]
-    pub files: FileArgs,
     /// Write metrics for Prometheus to this file
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
@@ -37,16 +35,16 @@ pub struct DriftArgs {
     #[command(flatten)]
     pub planning: PlanningArgs,
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    pub target: TargetArgs,
     #[command(flatten)]
     pub format: FormatArgs,
 }
 
 pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit> {
     let (began, clock) = (Timestamp::now(), Instant::now());
-    let request = RunRequest::new(&args.files, &args.connection, args.planning.clone())?;
+    let request = RunRequest::new(&args.target, args.planning.clone())?;
     request.check_output("--metrics-file", args.metrics_file.as_deref())?;
-    let apply = request.apply_command();
+    let apply = request.apply_command(None);
     let examined = examine(request, args, output).await;
     if let Some(path) = &args.metrics_file {
         let exit = examined.as_ref().map_or_else(|failure| failure.exit, |(_, exit)| *exit);
@@ -56,7 +54,8 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit> {
         output.side_output(files::write(path, files::PUBLIC, &|file| file.write_all(text.as_bytes())));
     }
     let (plan, exit) = examined?;
-    if has_something_to_say(&plan) || !output.args.quiet {
+    let reports_more = plan.reports_more() || !(plan.blocked.is_empty() && plan.refusals.is_empty());
+    if !output.args.quiet || plan.has_differences() || reports_more || !plan.expiring.is_empty() {
         show::drift(&plan, View::of(&apply), output);
     }
     output.cost();
@@ -66,41 +65,28 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit> {
     Ok(exit)
 }
 
-fn has_something_to_say(plan: &Plan) -> bool {
-    let Plan { blocked, refusals, unmanaged_groups, expiring, warnings, .. } = plan;
-    plan.has_differences()
-        || warnings.iter().any(|warning| warning.difference.is_some())
-        || !(blocked.is_empty() && refusals.is_empty() && unmanaged_groups.is_empty() && expiring.is_empty())
-}
-
 async fn examine(mut request: RunRequest, args: &DriftArgs, output: &mut Output) -> Result<(Plan, Exit)> {
     // Nothing is applied, so the user of the token does not matter.
     request.options.accept_self = true;
     request.reads_direct_access = true;
     let (connection, mut plan) = session::make_plan(&request, output).await?;
-    let watching = output.watch(&connection.client, "reading the audit log");
-    let unread = if args.no_audit_log {
-        None
-    } else {
-        audit::attribute_differences(&connection.client, &mut plan, Timestamp::now()).await
-    };
-    drop(watching);
-    if let Some(error) = unread {
-        output.note(&format!("the audit log cannot be read, so authors are unknown: {}", clean(&error.reason())));
+    if !args.no_audit_log {
+        let watching = output.watch(&connection.client, "reading the audit log");
+        let unread = audit::attribute_differences(&connection.client, &mut plan, Timestamp::now()).await;
+        drop(watching);
+        if let Some(error) = unread {
+            output.note(&format!("the audit log cannot be read, so authors are unknown: {}", clean(&error.reason())));
+        }
     }
-    let mut plan = plan.with_requests(connection.client.requests());
-    let (exit, status) = verdict(&plan);
-    plan.status = status;
-    Ok((plan, exit))
-}
-
-/// The result of a drift. Guards do not affect it, because they concern corrections.
-fn verdict(plan: &Plan) -> (Exit, RunStatus) {
-    if !plan.blocked.is_empty() {
+    plan.requests = Some(connection.client.requests());
+    // Guards do not affect the result, because they concern corrections.
+    let (exit, status) = if !plan.blocked.is_empty() {
         (Exit::Refused, RunStatus::Blocked)
     } else if plan.has_differences() || plan.warnings.iter().any(|warning| warning.difference.is_some()) {
         (Exit::Differences, RunStatus::Changes)
     } else {
         (Exit::Done, RunStatus::InSync)
-    }
+    };
+    plan.status = status;
+    Ok((plan, exit))
 }

@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io;
 use std::path::Path;
 
 use super::{Output, files};
@@ -96,20 +95,16 @@ pub fn report_to_step(summary: &str, status: RunStatus, digest: Option<Digest>, 
     if let Some(digest) = digest {
         outputs.push_str(&format!("\ndigest={digest}"));
     }
-    if let Err(error) = append_to("GITHUB_STEP_SUMMARY", summary) {
-        output.warn(&format!("the job summary cannot be written: {error}"));
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    let named = [("GITHUB_STEP_SUMMARY", "job summary", summary), ("GITHUB_OUTPUT", "outputs of the step", &outputs)];
+    for (name, what, lines) in named {
+        let Some(path) = os_variable(name) else { continue };
+        let written = files::write_through(Path::new(&path), &options, &|file| writeln!(file, "{lines}"));
+        if let Err(error) = written {
+            output.warn(&format!("the {what} cannot be written: {error}"));
+        }
     }
-    if let Err(error) = append_to("GITHUB_OUTPUT", &outputs) {
-        output.warn(&format!("the outputs of the step cannot be written: {error}"));
-    }
-}
-
-/// Appends lines to the file named by a variable, if it is set.
-fn append_to(name: &str, lines: &str) -> io::Result<()> {
-    let Some(path) = os_variable(name) else { return Ok(()) };
-    files::write_through(Path::new(&path), OpenOptions::new().append(true).create(true), &|file| {
-        writeln!(file, "{lines}")
-    })
 }
 
 /// A variable that is not empty.

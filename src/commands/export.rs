@@ -7,9 +7,8 @@ use clap::Args;
 
 use super::request::{RunRequest, unknown_group};
 use super::{Exit, Failure, Output, Result, files, session};
-use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
-use crate::cloudflare::ApiErrorKind;
-use crate::config::export::ExportExtras;
+use crate::cli::{PlanningArgs, TargetArgs};
+use crate::config::export::{Export, ExportExtras};
 use crate::config::{self, export};
 use crate::model::{AccountId, Desired, DesiredGroup, GroupId, GroupName, GroupSummary, Observed};
 use crate::observe;
@@ -41,17 +40,15 @@ pub struct ExportArgs {
     #[arg(long, requires = "out_dir")]
     pub force: bool,
     #[command(flatten)]
-    pub files: FileArgs,
-    #[command(flatten)]
-    pub connection: ConnectionArgs,
+    pub target: TargetArgs,
 }
 
 pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit> {
-    let request = RunRequest::new(&args.files, &args.connection, PlanningArgs::default())?;
+    let request = RunRequest::new(&args.target, PlanningArgs::default())?;
     // An empty file, such as a failed `> convoke.yaml` leaves, is no input.
     request.check_output("--out", args.out.as_deref().filter(|path| has_content(path)))?;
     let (account_id, declared) = declared(&request)?;
-    let connection = session::connect(&request.connection, account_id, output).await?;
+    let connection = session::connect(&request.target, account_id, output).await?;
     let client = &connection.client;
     let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
@@ -62,7 +59,6 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit> {
     drop(watching);
     let external = match scim {
         Ok(scim) => export::external_groups(&current, &scim),
-        Err(error) if error.kind == ApiErrorKind::Stopped => return Err(error.into()),
         Err(error) => {
             let message = "groups of an identity provider are not recognized, because SCIM cannot be read";
             output.note(&format!("{message}: {}", clean(&error.reason())));
@@ -87,19 +83,16 @@ pub async fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit> {
 /// The account of the command line, the environment or the files, and what the files declare. Files that `-f` does not
 /// name may not exist yet, and `> convoke.yaml` empties the default file before it can be read.
 fn declared(request: &RunRequest) -> Result<(Option<AccountId>, Desired)> {
-    let files = &request.files;
-    let known = |desired: Desired| Ok((request.account(&desired)?, desired));
-    if !files.files.is_empty() {
-        return known(config::load(&files.files)?);
-    }
+    let (files, account_id) = (&request.target.files, request.account_id);
     let paths = files.paths().unwrap_or_default();
-    if paths.is_empty() || !paths.iter().all(|path| has_content(path)) {
-        return Ok((request.account_id, Desired::default()));
+    if files.files.is_empty() && (paths.is_empty() || !paths.iter().all(|path| has_content(path))) {
+        return Ok((account_id, Desired::default()));
     }
-    if !files.named().is_empty() || request.account_id.is_none() {
-        return known(config::load(&paths)?);
+    if files.named().is_empty() && account_id.is_some() {
+        return Ok((account_id, config::load(&paths).unwrap_or_default()));
     }
-    Ok((request.account_id, config::load(&paths).unwrap_or_default()))
+    let desired = config::load(&paths)?;
+    Ok((request.account(&desired)?, desired))
 }
 
 /// Checks that no file declares a named group.
@@ -129,30 +122,19 @@ fn wanted(current: &Observed, names: &[GroupName]) -> Result<BTreeSet<GroupId>> 
 }
 
 /// Writes a file for each group. Writes nothing if an existing file would be lost.
-fn write(
-    export: &export::Export,
-    account_id: AccountId,
-    folder: &Path,
-    force: bool,
-    output: &mut Output,
-) -> Result<()> {
+fn write(export: &Export, account_id: AccountId, folder: &Path, force: bool, output: &mut Output) -> Result<()> {
     let names = export::file_names(&export.groups);
     let texts = export.groups.values().filter_map(|group| {
         let path = folder.join(names.get(&group.id)?);
         Some((path, export::group_document(group, account_id)))
     });
-    let (same, new): (Vec<_>, Vec<_>) = texts.partition(|(path, text)| files::holds(path, text.as_bytes()));
-    let lost: Vec<&PathBuf> = new.iter().map(|(path, _)| path).filter(|path| path.symlink_metadata().is_ok()).collect();
-    if let Some(first) = lost.first()
-        && !force
-    {
-        let first = first.display();
-        let message = match lost.len() - 1 {
-            0 => format!("{first} already exists with other content"),
-            others => format!("{first} and {} already exist with other content", counted(others as u64, "more file")),
-        };
-        return Err(Failure::message(Exit::Other, message)
-            .with_help("pass --force to overwrite, or export into another folder"));
+    let is_there =
+        |path: &Path, text: &str| files::read(path, text.len() as u64).is_ok_and(|found| found == text.as_bytes());
+    let (same, new): (Vec<_>, Vec<_>) = texts.partition(|(path, text)| is_there(path, text));
+    if let Some((lost, _)) = new.iter().find(|(path, _)| !force && path.symlink_metadata().is_ok()) {
+        let message = format!("{} already exists with other content", lost.display());
+        let help = "pass --force to overwrite, or export into another folder";
+        return Err(Failure::message(Exit::Other, message).with_help(help));
     }
     std::fs::create_dir_all(folder).map_err(|error| {
         Failure::caused(Exit::Other, format!("the folder {} cannot be created", folder.display()), error)

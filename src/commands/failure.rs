@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cloudflare::{ApiError, ApiErrorKind, BaseUrlError};
+use crate::cloudflare::{ApiError, ApiErrorKind};
 use crate::config::Problems;
 use crate::model::RunStatus;
 use crate::render::{FAILURE_VERSION, Failed};
@@ -70,23 +70,12 @@ impl Failure {
     }
 
     /// A failure with its cause. `context` says what could not be done.
-    pub fn caused(
-        exit: Exit,
-        context: impl fmt::Display + Send + Sync + 'static,
-        error: impl std::error::Error + Send + Sync + 'static,
-    ) -> Self {
-        Self::new(exit, anyhow::Error::new(error).context(context))
+    pub fn caused(exit: Exit, context: impl Into<String>, error: impl Into<anyhow::Error>) -> Self {
+        Self::new(exit, error.into().context(context.into()))
     }
 
     pub fn message(exit: Exit, message: impl fmt::Display) -> Self {
         Self::new(exit, anyhow::anyhow!("{message}"))
-    }
-
-    /// The same failure, as the cause of this one.
-    #[must_use]
-    pub fn context(mut self, message: String) -> Self {
-        self.error = self.error.context(message);
-        self
     }
 
     #[must_use]
@@ -104,7 +93,7 @@ impl Failure {
         let problems: Vec<_> = self.problems().into_iter().flat_map(Problems::iter).collect();
         Failed {
             format_version: FAILURE_VERSION,
-            status: if self.exit == Exit::Stale { RunStatus::Stale } else { RunStatus::Failed },
+            status: RunStatus::Failed,
             exit_code: self.exit.code(),
             error: if problems.is_empty() { self.to_string() } else { "the files are wrong".into() },
             help: self.help.as_deref(),
@@ -136,12 +125,5 @@ impl From<ApiError> for Failure {
         };
         let help = error.help();
         Self::new(exit, error).with_help(help)
-    }
-}
-
-impl From<BaseUrlError> for Failure {
-    fn from(error: BaseUrlError) -> Self {
-        let failure = Self::caused(Exit::Usage, "the API's URL cannot be used", error);
-        failure.with_help("check --api-url and CLOUDFLARE_BASE_URL")
     }
 }

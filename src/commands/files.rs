@@ -37,11 +37,6 @@ pub fn save_plan(plan: &Plan, path: &Path) -> Result<()> {
     write(path, PRIVATE, &|file| render::json(file, &sealed))
 }
 
-/// Whether the file exists with exactly this content.
-pub fn holds(path: &Path, bytes: &[u8]) -> bool {
-    read(path, bytes.len() as u64).is_ok_and(|found| found == bytes)
-}
-
 /// Writes a file. A regular file is replaced atomically and keeps its mode. A link stays, and its target is replaced.
 /// A device or a pipe is written directly.
 pub fn write(path: &Path, new_mode: u32, content: Content<'_>) -> Result<()> {
@@ -75,18 +70,17 @@ pub fn write_through(path: &Path, options: &OpenOptions, content: Content<'_>) -
     content(&mut bytes)?;
     let (path, options) = (path.to_owned(), options.clone());
     let (progress, written) = mpsc::channel();
-    let write = move |progress: &mpsc::Sender<Option<io::Result<()>>>| {
-        let mut file = options.open(path)?;
-        for part in bytes.chunks(CHUNK) {
-            file.write_all(part)?;
-            // Fails only when nobody waits any more.
-            let _ = progress.send(None);
-        }
-        file.flush()
-    };
     std::thread::spawn(move || {
-        let result = write(&progress);
-        let _ = progress.send(Some(result));
+        let write = || {
+            let mut file = options.open(path)?;
+            for part in bytes.chunks(CHUNK) {
+                file.write_all(part)?;
+                // Fails only when nobody waits any more.
+                let _ = progress.send(None);
+            }
+            file.flush()
+        };
+        let _ = progress.send(Some(write()));
     });
     loop {
         match written.recv_timeout(UNREAD_WITHIN) {
@@ -189,7 +183,7 @@ fn unreadable(path: &Path, error: io::Error) -> Failure {
 }
 
 /// Reads a file up to a size limit.
-fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(largest + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > largest {

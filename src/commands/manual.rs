@@ -120,19 +120,15 @@ pub fn man(args: &ManArgs, output: &mut Output) -> Result<Exit> {
 
 /// Prints the JSON Schema of a file that convoke reads or writes.
 pub fn schema(args: &SchemaArgs, output: &mut Output) -> Result<Exit> {
-    let schema = match args.of {
-        SchemaOf::Config => {
-            output.result(config::SCHEMA);
-            return Ok(Exit::Done);
-        }
-        SchemaOf::Plan => schemars::schema_for!(Plan),
-        SchemaOf::Journal => schemars::schema_for!(journal::Line),
-        SchemaOf::Review => schemars::schema_for!(Review),
-        SchemaOf::Report => schemars::schema_for!(Report),
-        SchemaOf::Doctor => schemars::schema_for!(Diagnosis),
-        SchemaOf::Seed => schemars::schema_for!(sandbox::Seed),
-    };
-    output.json(&schema);
+    match args.of {
+        SchemaOf::Config => output.result(config::SCHEMA),
+        SchemaOf::Plan => output.json(&schemars::schema_for!(Plan)),
+        SchemaOf::Journal => output.json(&schemars::schema_for!(journal::Line)),
+        SchemaOf::Review => output.json(&schemars::schema_for!(Review)),
+        SchemaOf::Report => output.json(&schemars::schema_for!(Report)),
+        SchemaOf::Doctor => output.json(&schemars::schema_for!(Diagnosis)),
+        SchemaOf::Seed => output.json(&schemars::schema_for!(sandbox::Seed)),
+    }
     Ok(Exit::Done)
 }
 
@@ -151,13 +147,10 @@ fn page(command: &Command, to: &mut dyn Write) -> io::Result<()> {
     if has_subcommands {
         man.render_subcommands_section(to)?;
     }
-    section(
-        to,
-        "EXIT STATUS",
-        Exit::MEANINGS.map(|(exit, meaning, details)| (exit.code(), format!("{meaning}{details}"))),
-    )?;
-    section(to, "ENVIRONMENT", ENVIRONMENT)?;
-    section(to, "FILES", FILES)?;
+    let codes = Exit::MEANINGS.map(|(exit, meaning, details)| (exit.code(), format!("{meaning}{details}")));
+    section(to, "EXIT STATUS", &codes)?;
+    section(to, "ENVIRONMENT", &ENVIRONMENT)?;
+    section(to, "FILES", &FILES)?;
     let examples = examples.strip_prefix("Examples:\n").unwrap_or(examples);
     if !examples.is_empty() {
         writeln!(to, ".SH EXAMPLES\n.nf\n{}\n.fi", escaped(examples))?;
@@ -165,11 +158,7 @@ fn page(command: &Command, to: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn section(
-    to: &mut dyn Write,
-    title: &str,
-    entries: impl IntoIterator<Item = (impl Display, impl Display)>,
-) -> io::Result<()> {
+fn section(to: &mut dyn Write, title: &str, entries: &[(impl Display, impl Display)]) -> io::Result<()> {
     writeln!(to, ".SH \"{title}\"")?;
     for (term, text) in entries {
         writeln!(to, ".TP\n\\fB{}\\fR\n{}", escaped(&term.to_string()), escaped(&text.to_string()))?;

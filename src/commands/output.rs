@@ -3,6 +3,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use clap::ColorChoice;
 use jiff::Timestamp;
 use serde::Serialize;
 use tracing::Level;
@@ -11,7 +12,7 @@ use super::environment::os_variable;
 use super::files::Content;
 use super::progress::Stderr;
 use super::{Exit, Failure, Result, show};
-use crate::cli::{Color, LogFormat, OutputArgs};
+use crate::cli::{LogFormat, OutputArgs};
 use crate::cloudflare::Client;
 use crate::model::whole_second;
 use crate::render::escape::clean_lines;
@@ -30,20 +31,19 @@ pub struct Output {
     command: String,
     /// Whether the account was changed, so that the result must reach the user.
     changed: bool,
-    /// Whether stdout failed for a result while nothing was changed.
-    result_lost: bool,
-    side_output_failed: bool,
-    /// The client, as soon as there is one.
-    client: Option<Client>,
+    /// Whether a side output failed, or stdout for a result while nothing was changed.
+    output_failed: bool,
+    /// The client, as soon as there is one. Its requests are counted.
+    pub client: Option<Client>,
 }
 
 impl Output {
     pub fn new(command: &str, format: Format, args: OutputArgs) -> Self {
         let no_color = os_variable("NO_COLOR").is_some() || os_variable("TERM").is_some_and(|term| term == "dumb");
         let color = |terminal: bool| match args.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => terminal && !no_color,
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !no_color,
         };
         Self {
             layout: Layout { width: width(), color: color(io::stdout().is_terminal()) },
@@ -52,8 +52,7 @@ impl Output {
             args,
             command: command.into(),
             changed: false,
-            result_lost: false,
-            side_output_failed: false,
+            output_failed: false,
             client: None,
         }
     }
@@ -62,12 +61,7 @@ impl Output {
     pub fn something_changed(&mut self) {
         self.changed = true;
         // From here on the exit code is the report's.
-        self.result_lost = false;
-    }
-
-    /// From now on a failure reports the number of requests.
-    pub fn count_requests_of(&mut self, client: &Client) {
-        self.client = Some(client.clone());
+        self.output_failed = false;
     }
 
     pub fn result(&mut self, text: &str) {
@@ -78,23 +72,19 @@ impl Output {
         self.stream(&|to| render::json(to, document));
     }
 
+    /// Writes a result to stdout, or to stderr if stdout fails.
     pub fn stream(&mut self, content: Content<'_>) {
         let written = || -> io::Result<()> {
             let mut stdout = BufWriter::new(io::stdout().lock());
             content(&mut stdout)?;
             stdout.flush()
         };
-        if let Err(error) = written() {
-            self.rescue(&error, content);
-        }
-    }
-
-    /// Writes a result to stderr, because stdout failed. A closed pipe (`| head`) is not an error.
-    fn rescue(&mut self, error: &io::Error, content: Content<'_>) {
+        let Err(error) = written() else { return };
+        // A closed pipe (`| head`) is not an error.
         if error.kind() == io::ErrorKind::BrokenPipe && !self.changed {
             return;
         }
-        self.result_lost |= !self.changed;
+        self.output_failed |= !self.changed;
         let message = format!("cannot write the result to stdout ({error}); it follows here");
         match self.args.log_format {
             LogFormat::Text => {
@@ -139,7 +129,7 @@ impl Output {
     /// exit code reports the failure if the result's own code is 0.
     pub fn side_output(&mut self, written: Result<()>) -> bool {
         let Err(failure) = &written else { return true };
-        self.side_output_failed = true;
+        self.output_failed = true;
         match failure.error.downcast_ref::<io::Error>().map(io::Error::kind) {
             Some(io::ErrorKind::TimedOut) => self.warn(&failure.to_string()),
             _ => self.error(failure),
@@ -149,10 +139,7 @@ impl Output {
 
     /// The exit code of the run, for this code of the result.
     pub fn exit(&self, exit: Exit) -> Exit {
-        match exit {
-            Exit::Done if self.side_output_failed || self.result_lost => Exit::Other,
-            exit => exit,
-        }
+        if exit == Exit::Done && self.output_failed { Exit::Other } else { exit }
     }
 
     /// Writes a failure and the remedy to stderr only.

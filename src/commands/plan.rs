@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::request::RunRequest;
 use super::{Exit, Failure, Output, Result, files, session, show};
-use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanOptions, PlanningArgs};
+use crate::cli::{FormatArgs, PlanOptions, PlanningArgs, TargetArgs};
 use crate::plan::{Digest, LeftOutKind, Plan};
 use crate::render::view::View;
 
@@ -18,8 +18,6 @@ Examples:
   convoke plan -f groups --base main/groups --format markdown
   convoke plan --sandbox seed.yaml")]
 pub struct PlanArgs {
-    #[command(flatten)]
-    pub files: FileArgs,
     /// Save the plan to this file, for `apply` and `show`
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -36,13 +34,13 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub planning: PlanningArgs,
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    pub target: TargetArgs,
     #[command(flatten)]
     pub format: FormatArgs,
 }
 
 pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit> {
-    let request = RunRequest::new(&args.files, &args.connection, args.planning.clone())?;
+    let request = RunRequest::new(&args.target, args.planning.clone())?;
     let request = RunRequest { options: args.options.clone(), ..request };
     request.check_output("--out", args.out.as_deref())?;
     let (_connection, plan) = session::make_plan(&request, output).await?;
@@ -56,40 +54,29 @@ pub async fn run(args: &PlanArgs, output: &mut Output) -> Result<Exit> {
     }
     let out = args.out.as_ref().filter(|_| !is_stale);
     let saved = out.filter(|path| output.side_output(files::save_plan(&plan, path)));
-    let apply = match saved {
-        Some(path) => request.apply_saved_command(path),
-        None => request.apply_command(),
-    };
+    let apply = request.apply_command(saved.map(PathBuf::as_path));
     show::plan(&plan, View::of(&apply), output);
     output.cost();
-    Ok(if is_stale { Exit::Stale } else { told(&plan, exit(&plan, args.detailed_exitcode), output) })
+    Ok(if is_stale { Exit::Stale } else { exit(&plan, args.detailed_exitcode, output) })
 }
 
 pub const BLOCKED: &str = "blocked: something that the files declare cannot be applied";
 
-/// The exit code. If it is that of a refusal, stderr has the reason, because a log may show nothing else.
-pub fn told(plan: &Plan, exit: Exit, output: &mut Output) -> Exit {
-    if exit == Exit::Refused {
-        let reason = match (plan.refusals.is_empty(), plan.blocked.is_empty()) {
-            (false, _) => "the plan is refused: it cannot be applied",
-            (true, false) => BLOCKED,
-            (true, true) if plan.left_out.is_empty() => "removals are held: their members would lose access",
-            (true, true) => "refused in part: a guard leaves out changes",
-        };
-        output.error(&Failure::message(exit, reason));
-    }
-    exit
-}
-
 /// The exit code of a plan: blocked entries outrank differences. Observed groups are not planned, so they do not
-/// count.
-pub fn exit(plan: &Plan, tell_differences: bool) -> Exit {
-    let is_refused = plan.left_out.iter().any(|left_out| left_out.kind == LeftOutKind::Guard);
-    if !plan.refusals.is_empty() || plan.is_blocked() || is_refused {
-        Exit::Refused
-    } else if tell_differences && plan.has_planned_differences() {
-        Exit::Differences
+/// count. If the code is that of a refusal, stderr has the reason, because a log may show nothing else.
+pub fn exit(plan: &Plan, tell_differences: bool, output: &mut Output) -> Exit {
+    let leaves_out = plan.left_out.iter().any(|left_out| left_out.kind == LeftOutKind::Guard);
+    let reason = if !plan.refusals.is_empty() {
+        "the plan is refused: it cannot be applied"
+    } else if !(plan.is_blocked() || leaves_out) {
+        return if tell_differences && plan.has_planned_differences() { Exit::Differences } else { Exit::Done };
+    } else if !plan.blocked.is_empty() {
+        BLOCKED
+    } else if plan.left_out.is_empty() {
+        "removals are held: their members would lose access"
     } else {
-        Exit::Done
-    }
+        "refused in part: a guard leaves out changes"
+    };
+    output.error(&Failure::message(Exit::Refused, reason));
+    Exit::Refused
 }

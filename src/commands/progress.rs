@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::Output;
 use crate::cli::LogFormat;
@@ -51,27 +51,25 @@ pub fn end() {
     LINE.set_draw_target(ProgressDrawTarget::hidden());
 }
 
-/// Progress is shown until this value is dropped.
-pub struct Watching(Option<JoinHandle<()>>);
+/// Progress is shown until this value is dropped, which ends the task in it.
+pub struct Watching(JoinSet<()>);
 
 impl Output {
     /// Reports that the client works on something: draws on a terminal, or logs long waits; does neither with
     /// `--quiet`.
     pub fn watch(&self, client: &Client, what: &'static str) -> Watching {
-        self.start(client, what, None)
+        self.watch_operations(client, what, None)
     }
 
-    /// Reports the number of completed operations of a plan.
-    pub fn watch_operations(&self, client: &Client, total: u64) -> Watching {
-        self.start(client, "applying", Some(total))
-    }
-
-    fn start(&self, client: &Client, what: &'static str, operations: Option<u64>) -> Watching {
+    /// The same, with the number of completed operations of so many.
+    pub fn watch_operations(&self, client: &Client, what: &'static str, operations: Option<u64>) -> Watching {
+        let mut task = JoinSet::new();
         if self.args.quiet {
-            return Watching(None);
+            return Watching(task);
         }
         if self.args.log_format == LogFormat::Json || !io::stderr().is_terminal() {
-            return Watching(Some(tokio::spawn(log_long_waits(what, client.clone()))));
+            task.spawn(log_long_waits(what, client.clone()));
+            return Watching(task);
         }
         let bar = if operations.is_some() { "{bar:30} {pos}/{len} " } else { "" };
         if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {bar}{{msg}}")) {
@@ -81,7 +79,8 @@ impl Output {
         LINE.set_message("");
         operations.map_or_else(|| LINE.unset_length(), |total| LINE.set_length(total));
         LINE.set_draw_target(ProgressDrawTarget::stderr());
-        Watching(Some(tokio::spawn(draw(what, client.clone(), client.pages()))))
+        task.spawn(draw(what, client.clone(), client.pages()));
+        Watching(task)
     }
 }
 
@@ -133,17 +132,13 @@ fn message(what: &str, (read, pages): (u64, u64), requests: u64, wait: Option<Wa
     }
 }
 
-impl Watching {
-    pub fn finished(&self, operations: u64) {
-        LINE.set_position(operations);
-    }
+pub fn finished(operations: u64) {
+    LINE.set_position(operations);
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        if let Some(telling) = &self.0 {
-            telling.abort();
-        }
+        self.0.abort_all();
         end();
     }
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::environment::{os_variable, variable};
 use super::{Exit, Failure, Result};
-use crate::cli::{ConnectionArgs, FileArgs, PlanOptions, PlanningArgs};
+use crate::cli::{FileArgs, PlanOptions, PlanningArgs, TargetArgs};
 use crate::config;
 use crate::model::{AccountId, Desired, GroupName, IdError};
 use crate::plan::{Policy, nearest_name};
@@ -23,10 +23,9 @@ const DEFAULT_FOLDER: &str = "groups";
 /// What a command that calls the API is asked to do.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
-    pub files: FileArgs,
+    pub target: TargetArgs,
     /// The account that the command line or the environment names.
     pub account_id: Option<AccountId>,
-    pub connection: ConnectionArgs,
     pub planning: PlanningArgs,
     /// The time of `--at`, else the present time.
     pub time: Timestamp,
@@ -39,41 +38,33 @@ pub struct RunRequest {
 }
 
 impl RunRequest {
-    pub fn new(files: &FileArgs, connection: &ConnectionArgs, planning: PlanningArgs) -> Result<Self> {
+    pub fn new(target: &TargetArgs, planning: PlanningArgs) -> Result<Self> {
         Ok(Self {
-            files: files.clone(),
-            account_id: given_account(connection.account_id)?,
-            connection: connection.clone(),
+            target: target.clone(),
+            account_id: given_account(target.account_id)?,
             time: planning.time.at.unwrap_or_else(Timestamp::now),
             planning,
             options: PlanOptions::default(),
             reads_direct_access: false,
             tip: Vec::new(),
-            reads: connection.sandbox.iter().chain(&connection.token_file).cloned().collect(),
+            reads: target.sandbox.iter().chain(&target.token_file).cloned().collect(),
         })
     }
 
     /// Checks that an output is not one of the inputs.
     pub fn check_output(&self, flag: &str, output: Option<&Path>) -> Result<()> {
         let Some(output) = output else { return Ok(()) };
-        let files = self.files.paths().unwrap_or_default();
-        let inputs = self.reads.iter().chain(&self.options.base).chain(&self.tip).chain(&files);
-        let inputs: Vec<PathBuf> = inputs.cloned().collect();
+        let files = self.target.files.paths().unwrap_or_default();
+        let inputs = [self.reads.as_slice(), &self.options.base, &self.tip, &files].concat();
         if let Some(folder) = inputs.iter().find(|folder| !output.exists() && config::reads_below(folder, output)) {
             let message = format!("{flag} {} would be one of the files of {}", output.display(), folder.display());
             return Err(Failure::message(Exit::Usage, message).with_help("name a file outside of this folder"));
         }
-        if !output.is_file() {
-            return Ok(());
-        }
         let real = |path: &Path| path.canonicalize().ok();
-        match config::found(&inputs).into_iter().find(|path| real(path) == real(output)) {
-            None => Ok(()),
-            Some(input) => {
-                let message = format!("{flag} would overwrite {}, which this command reads", input.display());
-                Err(Failure::message(Exit::Usage, message).with_help("name another file"))
-            }
-        }
+        let is_read = |path: &PathBuf| output.is_file() && real(path) == real(output);
+        let Some(input) = config::found(&inputs).into_iter().find(is_read) else { return Ok(()) };
+        let message = format!("{flag} would overwrite {}, which this command reads", input.display());
+        Err(Failure::message(Exit::Usage, message).with_help("name another file"))
     }
 
     /// The account that the files, the command line and the environment agree on.
@@ -103,29 +94,22 @@ impl RunRequest {
         Err(unknown_group(message, unknown, desired.groups.keys(), help))
     }
 
-    /// The command that applies the plan of the same files with the same flags. Without these flags it would be
-    /// another plan.
-    pub fn apply_command(&self) -> Invocation {
+    /// The command that applies a saved plan, or the plan of the same files with the same flags. Without these flags it
+    /// would be another plan.
+    pub fn apply_command(&self, saved: Option<&Path>) -> Invocation {
         let PlanOptions { base, only_changed, due, accept_self } = &self.options;
-        let files = path_flags("--file", &self.files.files);
-        let only: String = self.planning.only.iter().map(|group| flag("--only", group.as_str())).collect();
-        let switches = [(" --only-changed", only_changed), (" --due", due), (" --accept-self", accept_self)];
-        let switches: String = switches.into_iter().filter(|(_, given)| **given).map(|(name, _)| name).collect();
-        // Not --at: what was tried for another time must not be applied for it.
-        let (base, connection) = (path_flags("--base", base), connection_flags(&self.connection));
-        Invocation {
-            words: format!("convoke apply{files}{only}{base}{switches}{connection}"),
-            saved: None,
-            files,
-            applying: path_flags("--tip", &self.tip),
+        let mut command = saved.map_or_else(Invocation::default, apply_saved);
+        if saved.is_none() {
+            // Not --at: what was tried for another time must not be applied for it.
+            command.files = path_flags("--file", &self.target.files.files);
+            let only: String = self.planning.only.iter().map(|group| flag("--only", group.as_str())).collect();
+            command.words = format!("convoke apply{}{only}{}", command.files, path_flags("--base", base));
+            command.words += if *only_changed { " --only-changed" } else { "" };
+            command.words += if *due { " --due" } else { "" };
         }
-    }
-
-    pub fn apply_saved_command(&self, path: &Path) -> Invocation {
-        let mut command = apply_saved(path);
+        command.words += if *accept_self { " --accept-self" } else { "" };
+        command.words += &connection_flags(&self.target);
         command.applying = path_flags("--tip", &self.tip);
-        command.words += if self.options.accept_self { " --accept-self" } else { "" };
-        command.words += &connection_flags(&self.connection);
         command
     }
 }
@@ -137,22 +121,20 @@ impl FileArgs {
         if !named.is_empty() {
             return Ok(named);
         }
-        let (file, folder) = (Path::new(DEFAULT_FILE), Path::new(DEFAULT_FOLDER));
-        match (file.symlink_metadata().is_ok(), config::holds_files(folder)) {
+        let (file, folder) = (DEFAULT_FILE, DEFAULT_FOLDER);
+        match (Path::new(file).symlink_metadata().is_ok(), config::holds_files(Path::new(folder))) {
             (true, false) => Ok(vec![file.into()]),
             (false, true) => Ok(vec![folder.into()]),
             (true, true) => {
-                let message =
-                    format!("there are both the file {DEFAULT_FILE} and the folder {DEFAULT_FOLDER} with files");
-                Err(Failure::message(Exit::Usage, message)
-                    .with_help(format!("name what to read: -f {DEFAULT_FILE}, -f {DEFAULT_FOLDER}, or both")))
+                let message = format!("there are both the file {file} and the folder {folder} with files");
+                let help = format!("name what to read: -f {file}, -f {folder}, or both");
+                Err(Failure::message(Exit::Usage, message).with_help(help))
             }
             (false, false) => {
-                let message = format!("there are no files: neither {DEFAULT_FILE} nor the folder {DEFAULT_FOLDER}");
-                Err(Failure::message(Exit::Data, message).with_help(format!(
-                    "name the files with -f, or write the account's present groups to files: convoke export --out-dir \
-                     {DEFAULT_FOLDER}"
-                )))
+                let message = format!("there are no files: neither {file} nor the folder {folder}");
+                let export = format!("convoke export --out-dir {folder}");
+                let help = format!("name the files with -f, or write the account's present groups to files: {export}");
+                Err(Failure::message(Exit::Data, message).with_help(help))
             }
         }
     }
@@ -179,11 +161,8 @@ pub fn unknown_group<'n>(
     known: impl IntoIterator<Item = &'n GroupName>,
     help: &str,
 ) -> Failure {
-    let help = match nearest_name(unknown, known) {
-        Some(nearest) => format!("did you mean {:?}?", nearest.as_str()),
-        None => help.into(),
-    };
-    Failure::message(Exit::Usage, message).with_help(help)
+    let nearest = nearest_name(unknown, known).map(|nearest| format!("did you mean {:?}?", nearest.as_str()));
+    Failure::message(Exit::Usage, message).with_help(nearest.unwrap_or_else(|| help.into()))
 }
 
 /// The account of the command line and the environment.
@@ -193,24 +172,19 @@ pub fn given_account(given: Option<AccountId>) -> Result<Option<AccountId>> {
         let failure = Failure::caused(Exit::Usage, "CLOUDFLARE_ACCOUNT_ID is not an account id", error);
         failure.with_help("copy the id from the dashboard: 32 hexadecimal digits")
     })?;
-    match given {
-        Some(given) if given != named => {
-            Err(two_accounts(&format!("{given} by --account-id, {named} by CLOUDFLARE_ACCOUNT_ID")))
-        }
-        _ => Ok(Some(named)),
+    match given.filter(|given| *given != named) {
+        Some(given) => Err(two_accounts(&format!("{given} by --account-id, {named} by CLOUDFLARE_ACCOUNT_ID"))),
+        None => Ok(Some(named)),
     }
 }
 
 /// The account that the files agree on with the command line and the environment.
 pub fn agreed_account(given: Option<AccountId>, desired: &Desired) -> Result<Option<AccountId>> {
-    match (given, &desired.account_id) {
-        (Some(given), Some(declared)) if given != declared.value => {
-            let place = declared.origin.as_ref().map(|origin| format!(" at {origin}")).unwrap_or_default();
-            let declared = format!("{} by the files{place}", declared.value);
-            Err(two_accounts(&format!("{declared}, {given} by --account-id or CLOUDFLARE_ACCOUNT_ID")))
-        }
-        (given, declared) => Ok(given.or(declared.as_ref().map(|declared| declared.value))),
-    }
+    let Some(declared) = &desired.account_id else { return Ok(given) };
+    let Some(given) = given.filter(|given| *given != declared.value) else { return Ok(Some(declared.value)) };
+    let place = declared.origin.as_ref().map(|origin| format!(" at {origin}")).unwrap_or_default();
+    let declared = format!("{} by the files{place}", declared.value);
+    Err(two_accounts(&format!("{declared}, {given} by --account-id or CLOUDFLARE_ACCOUNT_ID")))
 }
 
 fn two_accounts(named: &str) -> Failure {
@@ -235,15 +209,11 @@ fn path_flags(name: &str, paths: &[PathBuf]) -> String {
     paths.iter().map(|path| flag(name, &path.to_string_lossy())).collect()
 }
 
-fn connection_flags(connection: &ConnectionArgs) -> String {
-    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
-    let values = [
-        ("--account-id", connection.account_id.map(|id| id.to_string())),
-        ("--api-url", connection.api_url.clone()),
-        ("--token-file", path(&connection.token_file)),
-        ("--sandbox", path(&connection.sandbox)),
-    ];
-    values.into_iter().filter_map(|(name, value)| Some(flag(name, &value?))).collect()
+fn connection_flags(target: &TargetArgs) -> String {
+    let account = target.account_id.map(|id| flag("--account-id", &id.to_string())).unwrap_or_default();
+    let url = target.api_url.as_ref().map(|url| flag("--api-url", url)).unwrap_or_default();
+    let token = path_flags("--token-file", target.token_file.as_slice());
+    format!("{account}{url}{token}{}", path_flags("--sandbox", target.sandbox.as_slice()))
 }
 
 /// A flag with its value, which may look like a flag, and with a space in front.

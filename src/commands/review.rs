@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 
 use super::request::RunRequest;
 use super::{Exit, Failure, Output, Result, environment, files, git, session};
-use crate::cli::{ConnectionArgs, FileArgs, PlanningArgs};
+use crate::cli::{PlanningArgs, TargetArgs};
 use crate::cloudflare::Client;
 use crate::config::{self, Source};
 use crate::model::{GroupRef, Observed, whole_second};
@@ -24,8 +24,6 @@ Examples:
 
 The exit code is 0 whatever the review finds. If anything cannot be read, nothing is written.")]
 pub struct ReviewArgs {
-    #[command(flatten)]
-    pub files: FileArgs,
     /// Format of the result: text, csv, html, json or markdown
     #[arg(long, value_enum, default_value_t, hide_possible_values = true, display_order = 80)]
     pub format: ReviewFormat,
@@ -36,7 +34,7 @@ pub struct ReviewArgs {
     #[arg(long)]
     pub dates: bool,
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    pub target: TargetArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -55,17 +53,17 @@ pub enum ReviewFormat {
 }
 
 pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit> {
-    let request = RunRequest::new(&args.files, &args.connection, PlanningArgs::default())?;
+    let request = RunRequest::new(&args.target, PlanningArgs::default())?;
     request.check_output("--out", args.out.as_deref())?;
-    let (desired, sources) = config::load_with_sources(&request.files.paths()?)?;
+    let (desired, sources) = config::load_with_sources(&request.target.files.paths()?)?;
     let files_digest = digest(&sources);
     // What is in the clone counts: CI may have checked out another commit than the one that it reports.
-    let committed = git::committed(&request.files.paths()?, &sources);
+    let committed = git::committed(&request.target.files.paths()?, &sources);
     let (commit, uncommitted) =
         committed.map_or_else(|| (environment::commit(), Vec::new()), |(commit, rest)| (Some(commit), rest));
     drop(sources);
     let account_id = request.account(&desired)?;
-    let connection = session::connect(&request.connection, account_id, output).await?;
+    let connection = session::connect(&request.target, account_id, output).await?;
     let client = &connection.client;
     let watching = output.watch(client, "reading the account");
     let observed = read(client).await?;

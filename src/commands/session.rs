@@ -1,7 +1,6 @@
 //! The common part of the commands that call the API: the files, the account, the client and the time.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use super::git::Checkout;
 use super::request::RunRequest;
 use super::signals::{self, Stop};
 use super::{Exit, Failure, Output, Result, files};
-use crate::cli::{ConnectionArgs, FileArgs};
+use crate::cli::{FileArgs, TargetArgs};
 use crate::cloudflare::{BaseUrl, Client, ClientConfig, ClientError, Credentials};
 use crate::config::{self, Source};
 use crate::model::{AccountId, Desired};
@@ -34,13 +33,13 @@ pub struct Connection {
 }
 
 /// Connects to the API, or to its own sandbox.
-pub async fn connect(args: &ConnectionArgs, declared: Option<AccountId>, output: &mut Output) -> Result<Connection> {
+pub async fn connect(args: &TargetArgs, declared: Option<AccountId>, output: &mut Output) -> Result<Connection> {
     let stop = Stop::listen().map_err(|error| Failure::caused(Exit::Other, signals::NOT_RECEIVED, error))?;
-    let (sandbox, base_url, account_id, credentials) = match &args.sandbox {
+    let (sandbox, url, account_id, token) = match &args.sandbox {
         Some(seed) => {
             let (sandbox, account_id, token) = start_sandbox(seed, declared).await?;
-            let base_url = BaseUrl::parse(&sandbox.base_url())?;
-            (Some(sandbox), base_url, account_id, Credentials::Token(token))
+            let url = sandbox.base_url();
+            (Some(sandbox), Some(url), account_id, Some(token))
         }
         None => {
             let account_id = declared.ok_or_else(|| {
@@ -49,13 +48,16 @@ pub async fn connect(args: &ConnectionArgs, declared: Option<AccountId>, output:
             })?;
             // Not read by the argument parser, where a variable that happens to be set would conflict with --sandbox.
             let url = args.api_url.clone().or_else(|| variable("CLOUDFLARE_BASE_URL"));
-            let base_url = BaseUrl::parse(url.as_deref().unwrap_or(BaseUrl::DEFAULT))?;
-            (None, base_url, account_id, credentials(args)?)
+            (None, url, account_id, None)
         }
     };
+    let base_url = BaseUrl::parse(url.as_deref().unwrap_or(BaseUrl::DEFAULT)).map_err(|error| {
+        let failure = Failure::caused(Exit::Usage, "the API's URL cannot be used", error);
+        failure.with_help("check --api-url and CLOUDFLARE_BASE_URL")
+    })?;
     let client = Client::new(ClientConfig {
         base_url,
-        credentials,
+        credentials: token.map_or_else(|| credentials(args), |token| Ok(Credentials::Token(token)))?,
         account_id,
         concurrency: args.concurrency,
         timeout: args.timeout,
@@ -66,7 +68,7 @@ pub async fn connect(args: &ConnectionArgs, declared: Option<AccountId>, output:
         let exit = if matches!(error, ClientError::Setup(_)) { Exit::Other } else { Exit::Credentials };
         Failure::new(exit, error)
     })?;
-    output.count_requests_of(&client);
+    output.client = Some(client.clone());
     Ok(Connection { client, account_id, stop, _sandbox: sandbox })
 }
 
@@ -85,7 +87,7 @@ async fn start_sandbox(seed: &Path, declared: Option<AccountId>) -> Result<(Sand
 }
 
 /// The credentials: from the token file if one is given, else from the environment.
-fn credentials(args: &ConnectionArgs) -> Result<Credentials> {
+fn credentials(args: &TargetArgs) -> Result<Credentials> {
     if let Some(path) = &args.token_file {
         return token_file(path).map(Credentials::Token);
     }
@@ -102,30 +104,24 @@ fn credentials(args: &ConnectionArgs) -> Result<Credentials> {
 }
 
 fn token_file(path: &Path) -> Result<SecretString> {
-    let shown = path.display();
-    let failed =
-        |error: io::Error| Failure::caused(Exit::Credentials, format!("the token file {shown} cannot be read"), error);
-    let file = File::open(path).map_err(failed)?;
-    // The size of a device or a pipe is not known in advance.
-    let token = io::read_to_string(file.take(MAX_TOKEN_FILE + 1)).map_err(failed)?;
-    if token.len() as u64 > MAX_TOKEN_FILE {
-        return Err(Failure::message(Exit::Credentials, format!("the token file {shown} is too large for a token")));
-    }
+    let file = format!("the token file {}", path.display());
+    let token = files::read(path, MAX_TOKEN_FILE).and_then(|bytes| io::read_to_string(bytes.as_slice()));
+    let token = token.map_err(|error| Failure::caused(Exit::Credentials, format!("{file} cannot be read"), error))?;
     match token.trim_start_matches('\u{feff}').trim() {
-        "" => Err(Failure::message(Exit::Credentials, format!("the token file {shown} is empty"))),
+        "" => Err(Failure::message(Exit::Credentials, format!("{file} is empty"))),
         token => Ok(token.into()),
     }
 }
 
 /// Loads the files, reads the account and plans.
 pub async fn make_plan(request: &RunRequest, output: &mut Output) -> Result<(Connection, Plan)> {
-    let desired = config::load_checked(&request.files.paths()?, request.time)?;
+    let desired = config::load_checked(&request.target.files.paths()?, request.time)?;
     let account_id = request.account(&desired)?;
     // Check the names on the command line before any request.
     request.check_only(&desired)?;
     let base = load_base(request, output)?.map(Arc::new);
     let tip = load_tip(request, None, account_id)?;
-    let connection = connect(&request.connection, account_id, output).await?;
+    let connection = connect(&request.target, account_id, output).await?;
     let policy = request.policy(connection.account_id, base);
     let client = &connection.client;
     let watching = output.watch(client, "reading the account");
@@ -165,20 +161,14 @@ pub fn check_clock(client: &Client, desired: &Desired, request: &RunRequest, out
     let other = request.time.saturating_add(ahead).unwrap_or(request.time);
     let (first, last) = (request.time.min(other), request.time.max(other));
     let is_between = |time: Option<Timestamp>| time.is_some_and(|time| first < time && time <= last);
-    let entries = desired.groups.iter().flat_map(|(name, group)| group.members.iter().map(move |entry| (name, entry)));
-    let changed = entries.into_iter().find(|(_, entry)| is_between(entry.from()) || is_between(entry.until()));
-    match changed.filter(|_| request.planning.time.at.is_none()) {
-        None => Ok(()),
-        Some((name, entry)) => {
-            let (person, origin) = (&entry.person, &entry.origin);
-            let message = format!(
-                "{message}, and {person} in group {:?} ({origin}) begins or ends between the two times",
-                name.as_str()
-            );
-            let help = "set this machine's clock, or pass the time that counts with --at";
-            Err(Failure::message(Exit::Other, message).with_help(help))
-        }
-    }
+    let mut entries =
+        desired.groups.iter().flat_map(|(name, group)| group.members.iter().map(move |entry| (name, entry)));
+    let changed = entries.find(|(_, entry)| is_between(entry.from()) || is_between(entry.until()));
+    let Some((name, entry)) = changed.filter(|_| request.planning.time.at.is_none()) else { return Ok(()) };
+    let (name, person, origin) = (name.as_str(), &entry.person, &entry.origin);
+    let message = format!("{message}, and {person} in group {name:?} ({origin}) begins or ends between the two times");
+    let help = "set this machine's clock, or pass the time that counts with --at";
+    Err(Failure::message(Exit::Other, message).with_help(help))
 }
 
 /// How far the API's clock is ahead of this machine's, with the difference in words; `None` if the two agree.
@@ -195,20 +185,17 @@ fn load_base(request: &RunRequest, output: &mut Output) -> Result<Option<Desired
     if paths.is_empty() {
         return Ok(None);
     }
-    let sources = read_version("--base", paths, |revision| read_revision(&request.files, revision));
-    let is_empty = sources.as_ref().is_ok_and(Vec::is_empty);
+    let sources = read_version("--base", paths, |revision| read_revision(&request.target.files, revision));
+    if sources.as_ref().is_ok_and(Vec::is_empty) {
+        output.warn("--base has no files, so everything is new: this is the first adoption");
+    }
     match sources.and_then(|sources| Ok(config::parse(&sources)?)) {
         Err(failure) if failure.exit == Exit::Data => {
             let warning = "the base cannot be used, so all groups are planned and no difference is labeled";
             output.warn(&format!("{warning}: {failure}"));
             Ok(None)
         }
-        base => {
-            if is_empty {
-                output.warn("--base has no files, so everything is new: this is the first adoption");
-            }
-            base.map(Some)
-        }
+        base => base.map(Some),
     }
 }
 
@@ -218,7 +205,7 @@ pub fn load_tip(request: &RunRequest, saved: Option<&Plan>, account: Option<Acco
         return Ok(None);
     }
     let read = |revision: &str| match saved {
-        None => read_revision(&request.files, revision),
+        None => read_revision(&request.target.files, revision),
         Some(plan) if plan.paths.is_empty() => {
             let message = "the plan does not record its files, because they were in no Git repository";
             Err(Failure::message(Exit::Usage, message).with_help("name a path that exists instead of a revision"))
@@ -228,27 +215,24 @@ pub fn load_tip(request: &RunRequest, saved: Option<&Plan>, account: Option<Acco
     let shown = request.tip.iter().map(|tip| tip.to_string_lossy()).collect::<Vec<_>>().join(", ");
     let failed =
         |why: String| Failure::message(Exit::Data, format!("the files at --tip {shown} cannot be read: {why}"));
-    let sources = read_version("--tip", &request.tip, read).map_err(|failure| match failure.exit {
-        Exit::Data => failed(failure.to_string()),
-        _ => Failure { exit: Exit::Data, ..failure },
-    })?;
+    let sources = read_version("--tip", &request.tip, read);
+    let sources = sources.map_err(|failure| Failure { exit: Exit::Data, ..failure })?;
     if sources.is_empty() {
         let help = "if the files were moved, run the newest commit's job instead, or name their new path with --tip";
         return Err(failed("there are none".into()).with_help(help));
     }
     let tip = config::parse(&sources)?;
     config::check_rules(&tip, &sources, request.time)?;
-    match tip.account_id.as_ref().map(|declared| declared.value).zip(account) {
-        Some((declared, account)) if declared != account => {
-            Err(failed(format!("they are for account {declared}, not {account}")))
-        }
-        _ => Ok(Some(tip)),
+    let declared = tip.account_id.as_ref().map(|declared| declared.value);
+    match declared.zip(account).filter(|(declared, account)| declared != account) {
+        Some((declared, account)) => Err(failed(format!("they are for account {declared}, not {account}"))),
+        None => Ok(Some(tip)),
     }
 }
 
 /// The paths of the files in their repository, if they are in one.
 pub fn recorded_paths(request: &RunRequest) -> Vec<PathBuf> {
-    let checkout = request.files.paths().and_then(|files| Checkout::of(&files));
+    let checkout = request.target.files.paths().and_then(|files| Checkout::of(&files));
     checkout.map(|checkout| checkout.paths).unwrap_or_default()
 }
 
@@ -279,13 +263,10 @@ fn read_version(flag: &str, named: &[PathBuf], read: impl Fn(&str) -> Result<Vec
     let mut sources = Vec::new();
     for revision in revisions {
         let shown = revision.to_string_lossy();
+        let unknown = format!("{flag} {shown:?} is neither a path that exists nor a Git revision that can be read");
         sources.extend(read(&shown).map_err(|failure| match failure.exit {
             Exit::Data => failure,
-            _ => {
-                failure.context(format!(
-                    "{flag} {shown:?} is neither a path that exists nor a Git revision that can be read"
-                ))
-            }
+            _ => Failure { error: failure.error.context(unknown), ..failure },
         })?);
     }
     sources.extend(config::read_sources(&paths)?);

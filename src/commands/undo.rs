@@ -8,7 +8,7 @@ use clap::Args;
 use super::request::{RunRequest, unknown_group};
 use super::session::{self, Connection};
 use super::{Exit, Failure, Output, Result, files, plan, show};
-use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs};
+use crate::cli::{FormatArgs, PlanningArgs, TargetArgs};
 use crate::model::{Desired, GroupId, GroupName, Mode, Observed};
 use crate::plan::{Plan, PlanWarning, Policy, Reversal};
 use crate::render::counted;
@@ -29,31 +29,29 @@ pub struct UndoArgs {
     /// Save the plan to this file, for `apply` and `show`
     #[arg(short, long, value_name = "FILE")]
     pub out: PathBuf,
-    #[command(flatten)]
-    pub files: FileArgs,
     /// Reverse the run only in this group; repeatable
     #[arg(long, value_name = "GROUP", display_order = 70)]
     pub only: Vec<GroupName>,
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    pub target: TargetArgs,
     #[command(flatten)]
     pub format: FormatArgs,
 }
 
 pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit> {
     let planning = PlanningArgs { only: args.only.clone(), ..PlanningArgs::default() };
-    let mut request = RunRequest::new(&args.files, &args.connection, planning)?;
+    let mut request = RunRequest::new(&args.target, planning)?;
     request.reads.push(args.journal.clone());
     request.check_output("--out", Some(&args.out))?;
     let record = files::read_journal(&args.journal)?;
     // The files are read for their guards and modes, for example `protected`.
-    let desired = config::load_checked(&request.files.paths()?, request.time)?;
+    let desired = config::load_checked(&request.target.files.paths()?, request.time)?;
     let account_id = record.run.account_id;
     if let Some(other) = request.account(&desired)?.filter(|other| *other != account_id) {
         let message = format!("the journal is for account {account_id}, but the files are for {other}");
         return Err(Failure::message(Exit::Data, message));
     }
-    let Connection { client, .. } = &session::connect(&request.connection, Some(account_id), output).await?;
+    let Connection { client, .. } = &session::connect(&request.target, Some(account_id), output).await?;
     let reversals = record.reversals(&args.journal.display().to_string().into());
     let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
@@ -73,13 +71,13 @@ pub async fn run(args: &UndoArgs, output: &mut Output) -> Result<Exit> {
     }
     undoing.paths = session::recorded_paths(&request);
     let is_saved = output.side_output(files::save_plan(&undoing, &args.out));
-    let apply = request.apply_saved_command(&args.out);
+    let apply = request.apply_command(Some(&args.out));
     // Only a saved plan can be applied.
     let view = View { invocation: is_saved.then_some(&apply), ..View::default() };
     show::plan(&undoing, view, output);
     tell(&undoing, &desired, output);
     output.cost();
-    Ok(plan::told(&undoing, plan::exit(&undoing, false), output))
+    Ok(plan::exit(&undoing, false, output))
 }
 
 /// The groups to undo. Each can be named by its former, present or declared name.
@@ -95,14 +93,10 @@ fn only(
     let known: Vec<&GroupName> =
         reversals.values().map(|reversal| &reversal.name).chain(declared.map(|(name, _)| name)).chain(listed).collect();
     let only: BTreeSet<GroupName> = named.iter().cloned().collect();
-    match only.iter().find(|name| !known.contains(name)) {
-        None => Ok(only),
-        Some(unknown) => {
-            let message = format!("--only names {:?}, but the journal has no change of this group", unknown.as_str());
-            let help = "use a group that the run changed; without --only, all groups are undone";
-            Err(unknown_group(message, unknown, known, help))
-        }
-    }
+    let Some(unknown) = only.iter().find(|name| !known.contains(name)) else { return Ok(only) };
+    let message = format!("--only names {:?}, but the journal has no change of this group", unknown.as_str());
+    let help = "use a group that the run changed; without --only, all groups are undone";
+    Err(unknown_group(message, unknown, known, help))
 }
 
 /// Reports what the plan does not change, and what the user still has to do.

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::request::{RunRequest, unknown_group};
 use super::{Exit, Output, Result, session};
-use crate::cli::{ConnectionArgs, FileArgs, FormatArgs, PlanningArgs, TimeArgs};
+use crate::cli::{FormatArgs, PlanningArgs, TargetArgs, TimeArgs};
 use crate::model::{Desired, GroupId, GroupName, Observed, PersonRef};
 use crate::plan::{self, Policy};
 use crate::render::{Format, why};
@@ -31,31 +31,26 @@ pub struct WhyArgs {
     #[arg(long = "group", value_name = "GROUP", conflicts_with = "person")]
     pub everybody: Option<GroupName>,
     #[command(flatten)]
-    pub files: FileArgs,
-    #[command(flatten)]
     pub time: TimeArgs,
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    pub target: TargetArgs,
     #[command(flatten)]
     pub format: FormatArgs,
 }
 
 pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit> {
     let planning = PlanningArgs { time: args.time.clone(), ..PlanningArgs::default() };
-    let request = RunRequest::new(&args.files, &args.connection, planning)?;
-    let desired = config::load(&request.files.paths()?)?;
+    let request = RunRequest::new(&args.target, planning)?;
+    let desired = config::load(&request.target.files.paths()?)?;
     let account_id = request.account(&desired)?;
-    let connection = session::connect(&request.connection, account_id, output).await?;
+    let connection = session::connect(&request.target, account_id, output).await?;
     let client = &connection.client;
     let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let asked = args.group.as_ref().or(args.everybody.as_ref());
-    let partners = asked.map(|asked| exclusive_with(&desired, asked)).unwrap_or_default();
-    let wanted = wanted(&desired, &current, asked, &partners)?;
+    let only = asked.map(|asked| concerned(&desired, asked)).unwrap_or_default();
+    let wanted = wanted(&desired, &current, asked, &only)?;
     observe::read_members(client, &mut current, &wanted).await?;
-    // For a group that no file declares there is nothing to plan.
-    let declared = asked.filter(|name| desired.groups.contains_key(*name)).into_iter();
-    let only = declared.chain(&partners).cloned().collect();
     let policy = Policy { only, accept_self: true, ..Policy::new(connection.account_id) };
     let plan = observe::plan(client, &desired, &mut current, &policy, request.time).await?;
     if let Some(person) = &args.person {
@@ -72,24 +67,25 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The declared groups that exclude a group, or that it excludes. They can block its entries.
-fn exclusive_with(desired: &Desired, asked: &GroupName) -> BTreeSet<GroupName> {
+/// A group, if the files declare it, with those that exclude it or that it excludes: they can block its entries.
+fn concerned(desired: &Desired, asked: &GroupName) -> BTreeSet<GroupName> {
     let excludes = |name: &GroupName, other: &GroupName| {
         desired.groups.get(name).is_some_and(|group| group.rules.exclusive_with.contains_key(other))
     };
-    desired.groups.keys().filter(|name| excludes(name, asked) || excludes(asked, name)).cloned().collect()
+    let is_concerned = |name: &&GroupName| *name == asked || excludes(name, asked) || excludes(asked, name);
+    desired.groups.keys().filter(is_concerned).cloned().collect()
 }
 
-/// The groups to read: all groups of the account, or those that the requested one may mean, with their partners.
+/// The groups to read: all groups of the account, or those that the requested one may mean, with the concerned ones.
 fn wanted(
     desired: &Desired,
     current: &Observed,
     asked: Option<&GroupName>,
-    partners: &BTreeSet<GroupName>,
+    concerned: &BTreeSet<GroupName>,
 ) -> Result<BTreeSet<GroupId>> {
     let Some(asked) = asked else { return Ok(current.groups.keys().copied().collect()) };
     let named = current.groups.iter().filter(|(_, group)| group.name == *asked).map(|(id, _)| *id);
-    let declared = plan::locate_groups(desired, current, |name| name == asked || partners.contains(name));
+    let declared = plan::locate_groups(desired, current, |name| concerned.contains(name));
     let wanted: BTreeSet<GroupId> = named.chain(declared.into_values().filter_map(Result::ok)).collect();
     if wanted.is_empty() && !desired.groups.contains_key(asked) {
         let message = format!("neither the files nor the account has a group {:?}", asked.as_str());
