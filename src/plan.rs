@@ -160,14 +160,13 @@ fn plan_read(files: &Desired, current: &Observed, policy: &Policy, time: Timesta
     plan(files, current, &Policy { only, ..whole }, time)
 }
 
-/// Records for each group how many of its entries are blocked. Such a group is not in sync.
+/// Records for each group how many of its entries are blocked. Such a group is not in sync. The entries are sorted by
+/// group.
 fn count_blocked(plan: &mut Plan) {
-    let mut counts: BTreeMap<&GroupName, u64> = BTreeMap::new();
-    for blocked in &plan.blocked {
-        *counts.entry(&blocked.group).or_default() += 1;
-    }
     for group in &mut plan.groups {
-        group.blocked = counts.get(&group.name).copied().unwrap_or_default();
+        let first = plan.blocked.partition_point(|blocked| blocked.group < group.name);
+        let blocked = plan.blocked.iter().skip(first).take_while(|blocked| blocked.group == group.name);
+        group.blocked = blocked.count() as u64;
     }
 }
 

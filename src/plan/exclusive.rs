@@ -99,7 +99,6 @@ struct Exchange {
 struct ExclusionCheck<'a> {
     current: &'a Observed,
     plan: &'a mut Plan,
-    places: BTreeMap<GroupId, usize>,
     /// The groups that exclude each group of the account.
     partners: BTreeMap<GroupId, Vec<GroupRef>>,
     declared: BTreeMap<&'a GroupName, MembersOf<'a>>,
@@ -128,31 +127,11 @@ impl<'a> ExclusionCheck<'a> {
                 partners.entry(*id).or_default().extend(others);
             }
         }
-        let places = plan.groups.iter().enumerate().map(|(place, group)| (group.id, place)).collect();
-        Self { current, plan, places, partners, declared }
+        Self { current, plan, partners, declared }
     }
 
     fn partners(&self, group: &GroupPlan) -> &[GroupRef] {
         self.partners.get(&group.id).map_or(&[], Vec::as_slice)
-    }
-
-    /// Everybody who joins a group that another one excludes, with all of their changes.
-    fn moves(&self) -> BTreeMap<MemberId, Moves> {
-        let groups = || self.plan.groups.iter().enumerate();
-        let mut moves: BTreeMap<MemberId, Moves> = BTreeMap::new();
-        for (place, group) in groups().filter(|(_, group)| self.partners.contains_key(&group.id)) {
-            for change in group.additions() {
-                moves.entry(change.member.id).or_default().joins.insert(place);
-            }
-        }
-        for (place, group) in groups() {
-            for change in group.removals() {
-                if let Some(moves) = moves.get_mut(&change.member.id) {
-                    moves.leaves.insert(place);
-                }
-            }
-        }
-        moves
     }
 
     /// Blocks an addition. The removals that the plan exchanges for it are held: all of the person's, or those from
@@ -173,18 +152,17 @@ impl<'a> ExclusionCheck<'a> {
     }
 
     fn finish(mut self) {
-        for (member, mut moves) in self.moves() {
-            // An addition that is blocked holds removals, which can block another addition of the person.
-            loop {
-                let breaches = self.breaches(member, &moves);
-                if breaches.is_empty() {
-                    break;
-                }
-                for (place, (reason, holds_all)) in breaches {
-                    self.block(place, member, reason, holds_all);
-                    moves.joins.remove(&place);
-                }
-                moves.leaves.retain(|place| self.plan.groups[*place].removals().any(|it| it.member.id == member));
+        if self.partners.is_empty() {
+            return;
+        }
+        // An addition that is blocked holds removals, which can block another addition of the person.
+        loop {
+            let breaches = self.breaches();
+            if breaches.is_empty() {
+                break;
+            }
+            for ((member, place), (reason, holds_all)) in breaches {
+                self.block(place, member, reason, holds_all);
             }
         }
         self.plan.exchanges = loop {
@@ -208,56 +186,61 @@ impl<'a> ExclusionCheck<'a> {
         self.plan.exclusive = pairs;
     }
 
-    /// The additions that would put the person into two groups, as far as the files and the readings show; and whether
-    /// each holds all removals of the person. Notes the groups whose members decide about an addition and were not read.
-    fn breaches(&mut self, member: MemberId, moves: &Moves) -> BTreeMap<usize, (BlockedReason, bool)> {
-        let mut breaches = BTreeMap::new();
-        for place in &moves.joins {
-            for other in self.partners.get(&self.plan.groups[*place].id).into_iter().flatten() {
-                let there = self.places.get(&other.id);
-                let join = there.filter(|there| moves.joins.contains(there));
-                let join = join.and_then(|there| addition(&self.plan.groups[*there], member)).map(|join| &join.origin);
-                let entry = self.declared.get(&other.name).and_then(|members| members.get(&member));
+    /// The additions that would put somebody into two groups, as far as the files and the readings show; and whether each
+    /// holds all removals of the person. Notes the groups whose members decide about an addition and were not read.
+    fn breaches(&mut self) -> BTreeMap<(MemberId, usize), (BlockedReason, bool)> {
+        let groups = self.plan.groups.iter();
+        let planned = groups.flat_map(|group| group.carried_out().map(|change| ((group.id, change.member.id), change)));
+        let planned: BTreeMap<(GroupId, MemberId), &Change> = planned.collect();
+        let (mut breaches, mut unread) = (BTreeMap::new(), BTreeSet::new());
+        for (place, group) in self.plan.groups.iter().enumerate() {
+            let partners = self.partners(group);
+            for (id, other) in group.additions().flat_map(|it| partners.iter().map(|other| (it.member.id, other))) {
+                let there = planned.get(&(other.id, id));
+                let join = there.filter(|change| change.action == Action::Add).map(|change| &change.origin);
+                let entry = self.declared.get(&other.name).and_then(|members| members.get(&id));
                 let members = self.current.memberships.get(&other.id);
-                let is_present = members.is_some_and(|members| members.contains_key(&member));
-                let stays = is_present && there.is_none_or(|there| !moves.leaves.contains(there));
+                let is_present = members.is_some_and(|members| members.contains_key(&id));
                 let cause = self.current.unreadable.get(&other.id).cloned();
-                let group = other.name.clone();
+                let name = other.name.clone();
                 let reason = if let Some(origin) = entry.map(|entry| &entry.origin).or(join) {
-                    BlockedReason::Exclusive { group, origin: origin.clone(), present: false }
-                } else if stays || cause.is_some() {
-                    BlockedReason::ExclusiveMember { group, cause }
+                    BlockedReason::Exclusive { group: name, origin: origin.clone(), present: false }
+                } else if is_present && there.is_none() || cause.is_some() {
+                    BlockedReason::ExclusiveMember { group: name, cause }
                 } else {
-                    self.plan.unread.extend(members.is_none().then_some(other.id));
+                    unread.extend(members.is_none().then_some(other.id));
                     continue;
                 };
                 // A person who is declared and present in the other group keeps it, so only an exchange for it is held.
-                breaches.entry(*place).or_insert((reason, entry.is_none() || !is_present));
+                breaches.entry((id, place)).or_insert((reason, entry.is_none() || !is_present));
             }
         }
+        self.plan.unread.extend(unread);
         breaches
     }
 
     /// Marks each addition that waits for a removal. Returns the exchanges by address.
     fn mark_exchanges(&mut self) -> Vec<Exchange> {
-        let mut exchanges = Vec::new();
-        for (id, all) in self.moves() {
-            let (mut member, mut moves) = (None, Moves::default());
-            for place in all.joins {
-                let leaves = |other: &GroupRef| self.places.get(&other.id).filter(|at| all.leaves.contains(at));
-                let partners = self.partners(&self.plan.groups[place]);
-                let after: Vec<GroupRef> = partners.iter().filter(|other| leaves(other).is_some()).cloned().collect();
-                moves.leaves.extend(after.iter().filter_map(leaves));
-                let is_it = |change: &&mut Change| change.action == Action::Add && change.member.id == id;
-                let Some(change) = self.plan.groups[place].changes.iter_mut().find(is_it) else { continue };
-                if !after.is_empty() {
-                    moves.joins.insert(place);
-                    member = Some(change.member.clone());
-                }
-                change.after = after;
-            }
-            exchanges.extend(member.map(|member| Exchange { member, moves }));
+        let mut leaving: BTreeMap<(GroupId, MemberId), usize> = BTreeMap::new();
+        for (place, group) in self.plan.groups.iter().enumerate() {
+            leaving.extend(group.removals().map(|change| ((group.id, change.member.id), place)));
         }
+        let mut exchanges: BTreeMap<MemberId, Exchange> = BTreeMap::new();
+        for (place, group) in self.plan.groups.iter_mut().enumerate().filter(|(_, it)| it.mode != Mode::Observe) {
+            let partners = self.partners.get(&group.id).map_or(&[][..], Vec::as_slice);
+            for change in group.changes.iter_mut().filter(|change| change.action == Action::Add) {
+                let id = change.member.id;
+                let left = |other: &GroupRef| leaving.get(&(other.id, id));
+                change.after = partners.iter().filter(|other| left(other).is_some()).cloned().collect();
+                if !change.after.is_empty() {
+                    let new = || Exchange { member: change.member.clone(), moves: Moves::default() };
+                    let moves = &mut exchanges.entry(id).or_insert_with(new).moves;
+                    moves.joins.insert(place);
+                    moves.leaves.extend(change.after.iter().filter_map(left));
+                }
+            }
+        }
+        let mut exchanges: Vec<Exchange> = exchanges.into_values().collect();
         exchanges.sort_by_cached_key(|exchange| (exchange.member.email.clone(), exchange.member.id));
         exchanges
     }
@@ -331,10 +314,6 @@ fn find_order(mut slack: Vec<i64>, exchanges: &[Exchange]) -> (Vec<&Exchange>, V
 fn shift(slack: &mut [i64], moves: &Moves, exchanges: i64) {
     moves.leaves.iter().for_each(|place| slack[*place] -= exchanges);
     moves.joins.iter().for_each(|place| slack[*place] += exchanges);
-}
-
-fn addition(group: &GroupPlan, member: MemberId) -> Option<&Change> {
-    group.additions().find(|change| change.member.id == member)
 }
 
 /// Each pair of groups of which one excludes the other. The group with the rule comes first, or the first by name if
