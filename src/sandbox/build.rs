@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 use serde_saphyr::{Location, MessageFormatter as _, UserMessageFormatter};
 
-use super::groups::{BUILT_IN, Grantable, PERMISSION_GROUP, PolicyBody, RESOURCE_GROUP, WHOLE_ACCOUNT};
+use super::groups::{BUILT_IN, Grantable, Granted, PERMISSION_GROUP, PolicyBody, RESOURCE_GROUP, WHOLE_ACCOUNT};
 use super::seed::{
     Seed, SeedAuditEntry, SeedEntry, SeedGrantable, SeedGroup, SeedMember, SeedPerson, SeedPolicy, SeedPolicyAccess,
 };
@@ -184,17 +183,15 @@ fn stored_policies(state: &mut AccountState, of: &str, seeds: &[SeedPolicy]) -> 
 }
 
 /// The id of a permission group or a resource group, as policies send it. One with a name becomes known to the account.
-fn grantable(known: &mut Vec<Grantable>, kind: &str, seed: &SeedGrantable) -> Result<Map<String, Value>, SeedError> {
-    let SeedGrantable { name, id, eol_at } = seed;
-    let sent = |id: String| Map::from_iter([("id".into(), id.into())]);
-    let id = id.as_ref().map(|id| id.to_lowercase());
-    let Some(name) = name else {
-        return id.map(sent).ok_or_else(|| problem("a permission group or a resource group has a name or an id"));
-    };
-    if let Some(one) = known.iter().find(|one| one.name == *name && id.as_ref().is_none_or(|id| one.id == *id)) {
-        return Ok(sent(one.id.clone()));
+fn grantable(known: &mut Vec<Grantable>, kind: &str, seed: &SeedGrantable) -> Result<Granted, SeedError> {
+    let SeedGrantable { name, id, eol_at } = seed.clone();
+    let given = id.map(|id| id.to_lowercase());
+    let unnamed = || problem("a permission group or a resource group has a name or an id");
+    let Some(name) = name else { return Ok(Granted { id: given.ok_or_else(unnamed)? }) };
+    if let Some(one) = known.iter().find(|one| one.name == name && given.as_ref().is_none_or(|id| one.id == *id)) {
+        return Ok(Granted { id: one.id.clone() });
     }
-    let id = id.unwrap_or_else(|| hex(kind, name));
-    known.push(Grantable { id: id.clone(), name: name.clone(), label: None, eol_at: eol_at.clone() });
-    Ok(sent(id))
+    let id = given.unwrap_or_else(|| hex(kind, &name));
+    known.push(Grantable { id: id.clone(), name, label: None, eol_at });
+    Ok(Granted { id })
 }

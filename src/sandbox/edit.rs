@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::answer::{Reply, with};
 use super::routes::RoutedCall;
@@ -190,24 +190,17 @@ fn shown(call: &RoutedCall<'_>, (time, number): AuditPlace, record: &AuditRecord
         },
         "resource": with(resource, "request", (!body.is_null()).then_some(body)),
     });
-    let settings = &call.seed.audit_log;
-    for pointer in &settings.omit {
-        if let Some((fields, name)) = field(&mut entry, pointer) {
-            fields.remove(name);
-        }
-    }
-    for (pointer, value) in &settings.set {
-        if let Some((fields, name)) = field(&mut entry, pointer) {
-            fields.insert(name.into(), value.clone());
-        }
+    let omitted = call.seed.audit_log.omit.iter().map(|pointer| (pointer, None));
+    let set = call.seed.audit_log.set.iter().map(|(pointer, value)| (pointer, Some(value)));
+    for (pointer, value) in omitted.chain(set) {
+        let Some((parent, name)) = pointer.rsplit_once('/') else { continue };
+        let Some(fields) = entry.pointer_mut(parent).and_then(Value::as_object_mut) else { continue };
+        match value {
+            Some(value) => fields.insert(name.into(), value.clone()),
+            None => fields.remove(name),
+        };
     }
     entry
-}
-
-/// The object around the value at a JSON pointer, which must exist, and the name of the value.
-fn field<'a, 'b>(entry: &'a mut Value, pointer: &'b str) -> Option<(&'a mut Map<String, Value>, &'b str)> {
-    let (parent, name) = pointer.rsplit_once('/')?;
-    Some((entry.pointer_mut(parent)?.as_object_mut()?, name))
 }
 
 pub(crate) fn list_log(call: &mut RoutedCall<'_>) -> Result<Reply, Reply> {

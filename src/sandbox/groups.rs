@@ -1,7 +1,7 @@
 //! User groups, their policies, and the permission groups and resource groups that policies name.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::answer::{Reply, with};
 use super::routes::{RoutedCall, hexadecimal};
@@ -188,15 +188,15 @@ fn scope(account: &str, known: Option<&Grantable>) -> Value {
 }
 
 pub(crate) fn shown_policy(call: &RoutedCall<'_>, policy: &PolicyBody) -> Value {
-    let permission_group = |sent: &Map<String, Value>| {
-        let known = find(&call.state.permission_groups, sent);
+    let permission_group = |sent: &Granted| {
+        let known = sent.find(&call.state.permission_groups);
         let meta = known.filter(|known| known.eol_at.is_some()).map(Grantable::meta);
-        completed(sent, [("name", known.map(|known| json!(known.name))), ("meta", meta)])
+        with(with(json!(sent), "meta", meta), "name", known.map(|known| &known.name))
     };
-    let resource_group = |sent: &Map<String, Value>| {
-        let known = find(&call.state.resource_groups, sent);
-        let name = known.map(|known| json!(known.name));
-        completed(sent, [("name", name), ("scope", Some(scope(&call.account(), known)))])
+    let resource_group = |sent: &Granted| {
+        let known = sent.find(&call.state.resource_groups);
+        let scope = scope(&call.account(), known);
+        with(with(json!(sent), "scope", Some(scope)), "name", known.map(|known| &known.name))
     };
     json!({
         "id": policy.id,
@@ -206,32 +206,33 @@ pub(crate) fn shown_policy(call: &RoutedCall<'_>, policy: &PolicyBody) -> Value 
     })
 }
 
-fn find<'a>(known: &'a [Grantable], sent: &Map<String, Value>) -> Option<&'a Grantable> {
-    let id = sent.get("id").and_then(Value::as_str)?;
-    known.iter().find(|grantable| grantable.id.eq_ignore_ascii_case(id))
+/// A permission group or a resource group as a policy names it. Other fields that were sent are not kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Granted {
+    #[serde(default)]
+    pub(crate) id: String,
 }
 
-/// The object as it was sent, with the fields that were not sent.
-fn completed(sent: &Map<String, Value>, fields: [(&str, Option<Value>); 2]) -> Map<String, Value> {
-    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    fields.chain(sent.clone()).collect()
+impl Granted {
+    fn find<'a>(&self, known: &'a [Grantable]) -> Option<&'a Grantable> {
+        known.iter().find(|known| known.id.eq_ignore_ascii_case(&self.id))
+    }
 }
 
-/// A policy as it was sent. A policy of the account also has an id. Fields besides the ids are kept.
+/// A policy as it was sent. A policy of the account also has an id.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PolicyBody {
     pub(crate) id: Option<String>,
     pub(crate) access: String,
-    pub(crate) permission_groups: Vec<Map<String, Value>>,
-    pub(crate) resource_groups: Vec<Map<String, Value>>,
+    pub(crate) permission_groups: Vec<Granted>,
+    pub(crate) resource_groups: Vec<Granted>,
 }
 
 impl PolicyBody {
     fn check(&self) -> Result<(), Reply> {
-        let has_id =
-            |sent: &Map<String, Value>| sent.get("id").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
+        let has_id = |sent: &Granted| !sent.id.is_empty();
         let valid = self.access == "allow" && self.permission_groups.iter().chain(&self.resource_groups).all(has_id);
-        if valid { Ok(()) } else { Err(Reply::policy_invalid()) }
+        valid.then_some(()).ok_or_else(Reply::policy_invalid)
     }
 }

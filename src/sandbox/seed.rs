@@ -188,10 +188,8 @@ pub struct SeedMember {
 
 impl From<String> for SeedMember {
     fn from(who: String) -> Self {
-        match who.parse() {
-            Ok(id) => Self { id: Some(id), ..Self::default() },
-            Err(_) => Self { email: Some(who), ..Self::default() },
-        }
+        let id = who.parse().ok();
+        Self { email: id.is_none().then_some(who), id, since: None }
     }
 }
 
