@@ -88,11 +88,9 @@ impl Check {
         };
         let code = error.status.map(|code| format!(" (status {code})")).unwrap_or_default();
         // The account's id may be wrong where convoke cannot do without what is not found.
-        let is_needed = status == CheckStatus::Failed;
-        let is_meant = error.is_refusal() && !(is_needed && error.kind == ApiErrorKind::NotFound);
+        let is_meant = error.is_refusal() && !(status == CheckStatus::Failed && error.kind == ApiErrorKind::NotFound);
         let help = if is_meant { help } else { error.help() };
-        let check = Self { status, help: Some(help), ..Self::ok(name, format!("{what}{code}")) };
-        check.with([error.reason()])
+        Self { status, help: Some(help), details: vec![error.reason()], ..Self::ok(name, format!("{what}{code}")) }
     }
 
     /// A warning if anything is in the list of what should not be.

@@ -49,10 +49,8 @@ fn arguments() -> impl Iterator<Item = OsString> {
 /// Prints a message of the argument parser. Help and version are results, everything else is an error.
 fn usage_error(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        return match error.print() {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(Exit::Other.code()),
-            _ => ExitCode::from(Exit::Done.code()),
-        };
+        let failed = error.print().is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe);
+        return ExitCode::from(if failed { Exit::Other } else { Exit::Done }.code());
     }
     let tip = cli::file_tip(error).map(|tip| format!("\n  tip: {tip}\n")).unwrap_or_default();
     let log_format = given("--log-format").unwrap_or_default();

@@ -98,15 +98,18 @@ impl RunRequest {
     /// would be another plan.
     pub fn apply_command(&self, saved: Option<&Path>) -> Invocation {
         let PlanOptions { base, only_changed, due, accept_self } = &self.options;
-        let mut command = saved.map_or_else(Invocation::default, apply_saved);
-        if saved.is_none() {
-            // Not --at: what was tried for another time must not be applied for it.
-            command.files = path_flags("--file", &self.target.files.files);
-            let only: String = self.planning.only.iter().map(|group| flag("--only", group.as_str())).collect();
-            command.words = format!("convoke apply{}{only}{}", command.files, path_flags("--base", base));
-            command.words += if *only_changed { " --only-changed" } else { "" };
-            command.words += if *due { " --due" } else { "" };
-        }
+        let mut command = match saved {
+            Some(path) => apply_saved(path),
+            None => {
+                let (files, base) = (path_flags("--file", &self.target.files.files), path_flags("--base", base));
+                let only: String = self.planning.only.iter().map(|group| flag("--only", group.as_str())).collect();
+                let changed = if *only_changed { " --only-changed" } else { "" };
+                let due = if *due { " --due" } else { "" };
+                // Not --at: what was tried for another time must not be applied for it.
+                let words = format!("convoke apply{files}{only}{base}{changed}{due}");
+                Invocation { words, files, ..Invocation::default() }
+            }
+        };
         command.words += if *accept_self { " --accept-self" } else { "" };
         command.words += &connection_flags(&self.target);
         command.applying = path_flags("--tip", &self.tip);

@@ -62,8 +62,7 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit> {
     let (commit, uncommitted) =
         committed.map_or_else(|| (environment::commit(), Vec::new()), |(commit, rest)| (Some(commit), rest));
     drop(sources);
-    let account_id = request.account(&desired)?;
-    let connection = session::connect(&request.target, account_id, output).await?;
+    let connection = session::connect(&request.target, request.account(&desired)?, output).await?;
     let client = &connection.client;
     let watching = output.watch(client, "reading the account");
     let observed = read(client).await?;

@@ -42,8 +42,7 @@ pub async fn run(args: &WhyArgs, output: &mut Output) -> Result<Exit> {
     let planning = PlanningArgs { time: args.time.clone(), ..PlanningArgs::default() };
     let request = RunRequest::new(&args.target, planning)?;
     let desired = config::load(&request.target.files.paths()?)?;
-    let account_id = request.account(&desired)?;
-    let connection = session::connect(&request.target, account_id, output).await?;
+    let connection = session::connect(&request.target, request.account(&desired)?, output).await?;
     let client = &connection.client;
     let watching = output.watch(client, "reading the account");
     let mut current = Observed { groups: client.user_groups().await?, ..Observed::default() };
