@@ -201,11 +201,11 @@ impl StaleGroup {
 
     /// A group with everybody who joined or left it since the plan.
     pub fn of_change(group: &GroupPlan, present: &Membership) -> Self {
-        let ids = |members: &Membership| -> BTreeSet<MemberId> { members.keys().copied().collect() };
-        let (before, now) = (ids(&group.observed), ids(present));
-        let moved = Strays { added: &now - &before, removed: &before - &now };
-        let difference = Some(Difference::new(group, present, &moved));
-        Self { difference, ..Self::new(group.name.clone()) }
+        let only_in = |one: &Membership, other: &Membership| {
+            one.values().filter(|member| !other.contains_key(&member.id)).cloned().collect()
+        };
+        let (added, removed) = (only_in(present, &group.observed), only_in(&group.observed, present));
+        Self { difference: Some(Difference { added, removed }), ..Self::new(group.name.clone()) }
     }
 }
 
@@ -288,10 +288,8 @@ impl Report {
 
     /// Whether everything that the run did not leave out was seen to be applied.
     pub fn made_its_changes(&self) -> bool {
-        let fine = |group: &GroupReport| match group.outcome {
-            GroupOutcome::InSync | GroupOutcome::Done | GroupOutcome::Differs | GroupOutcome::NotRead => true,
-            GroupOutcome::Failed | GroupOutcome::Stale | GroupOutcome::Kept | GroupOutcome::Skipped => false,
-        };
+        use GroupOutcome as O;
+        let fine = |group: &GroupReport| matches!(group.outcome, O::InSync | O::Done | O::Differs | O::NotRead);
         !self.is_blocked && self.groups.iter().all(fine)
     }
 

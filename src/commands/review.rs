@@ -14,7 +14,7 @@ use crate::config::{self, Source};
 use crate::model::{GroupRef, Observed, whole_second};
 use crate::observe;
 use crate::plan::{self, Beginnings, Digest, ReviewFacts};
-use crate::render::{clean, counted, review};
+use crate::render::{self, clean, counted, review};
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
@@ -98,7 +98,7 @@ pub async fn run(args: &ReviewArgs, output: &mut Output) -> Result<Exit> {
         ReviewFormat::Text => review::as_text(&review, to),
         ReviewFormat::Csv => review::as_csv(&review, to),
         ReviewFormat::Html => review::html(&review, to),
-        ReviewFormat::Json => review::as_json(&review, to),
+        ReviewFormat::Json => render::json(to, &review),
         ReviewFormat::Markdown => review::as_markdown(&review, to),
     };
     match &args.out {

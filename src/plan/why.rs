@@ -64,14 +64,9 @@ pub struct WhyGroup {
     #[serde(flatten)]
     pub about: About,
     pub present: bool,
-    #[serde(skip)]
-    pub standing: Standing,
-    /// Whether the person would be removed, and is held until blocked entries are resolved.
-    #[serde(skip)]
-    pub held: bool,
     /// What will become of the membership, in one word.
     #[serde(rename = "standing")]
-    prospect: &'static str,
+    pub prospect: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked: Option<String>,
     /// What membership gives: permission groups as `NAME` or `NAME on RESOURCE`.
@@ -228,8 +223,6 @@ impl<'a> Facts<'a> {
             mode,
             about: group.map(DesiredGroup::about).unwrap_or_default(),
             present,
-            standing,
-            held,
             prospect: mode.map_or("unmanaged", |mode| prospect(standing, mode, held, blocked.is_some())),
             blocked,
             grants: gives.map(GroupSummary::shown_grants).unwrap_or_default(),

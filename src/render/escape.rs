@@ -8,6 +8,9 @@ use std::borrow::Cow;
 /// Longer texts are cut in Markdown, so that one name does not fill the page.
 const LONGEST: usize = 300;
 
+/// What may follow a piece of code in a sentence.
+const PUNCTUATION: [char; 5] = [',', ';', ':', '.', '?'];
+
 /// For a terminal or a log. Escapes everything that could control a terminal, hide text or reorder it, and the
 /// commands that a CI runner finds in a log: `::add-mask::` at the beginning of a line, `##[error]` and `##vso[task]`
 /// anywhere.
@@ -65,74 +68,57 @@ pub fn cell(text: &str) -> String {
 /// such as a command, and so is what the API said.
 pub fn prose(text: &str) -> String {
     let cleaned = clean(text);
-    let mut page = String::new();
-    let mut rest: &str = &shortened(&cleaned);
-    while let Some((before, error, after)) = api_error(rest) {
-        page.push_str(&format!("{}{}", words(before), fenced_inline(error)));
-        rest = after.trim_start_matches([',', ';', ':', '.']);
-        page.push_str(after.strip_suffix(rest).unwrap_or_default());
-        // The backticks of two pieces of code would join.
-        page.push_str(if rest.is_empty() || rest.starts_with(' ') { "" } else { " " });
-    }
-    page + &words(rest)
-}
-
-/// The text around an API's message, from the colon before it to its code and the facts of the answer.
-fn api_error(text: &str) -> Option<(&str, &str, &str)> {
-    let anchor = [" (code ", " [status ", " [cf-ray "].into_iter().filter_map(|mark| text.find(mark)).min()?;
-    let begin = text.get(..anchor)?.rfind(": ").map_or(0, |colon| colon + 2);
-    let rest = text.get(anchor..)?;
-    let code = rest.find(')').filter(|_| rest.starts_with(" (")).map_or(0, |end| end + 1);
-    let facts = rest.find(" [status ").or_else(|| rest.find(" [cf-ray "));
-    let end = facts.and_then(|facts| Some(facts + rest.get(facts..)?.find(']')? + 1)).unwrap_or(code);
-    let end = (end > 0).then_some(end)?;
-    let (before, rest) = text.split_at_checked(begin)?;
-    let (error, after) = rest.split_at_checked(anchor + end - begin)?;
-    Some((before, error, after))
-}
-
-fn words(text: &str) -> String {
+    let text = shortened(&cleaned);
     let words: Vec<&str> = text.split(' ').collect();
+    let is_odd = |at: &usize| words.get(*at).is_some_and(|word| !is_plain(word)) && one_piece(&words, *at).is_none();
     let mut pieces: Vec<String> = Vec::new();
-    let mut rest = words.as_slice();
-    while let Some(word) = rest.first() {
-        let plain = || is_plain(word).then(|| ((*word).to_owned(), 1));
-        let (piece, count) = quoted(rest).or_else(plain).unwrap_or_else(|| odd(rest));
-        pieces.push(piece);
-        rest = rest.get(count..).unwrap_or_default();
+    let mut begin = 0;
+    while let Some(word) = words.get(begin) {
+        let count = one_piece(&words, begin).unwrap_or_else(|| (begin..).take_while(is_odd).count());
+        let odd = words.get(begin..begin + count).unwrap_or_default();
+        pieces.push(if odd.is_empty() { (*word).to_owned() } else { piece(odd) });
+        begin += count.max(1);
     }
     pieces.join(" ")
 }
 
-/// The words up to the next plain or quoted one as one piece of code, without trailing punctuation, and their number.
-fn odd(words: &[&str]) -> (String, usize) {
-    let goes_on = |number: &usize| {
-        let rest = words.get(*number..).unwrap_or_default();
-        rest.first().is_some_and(|word| !is_plain(word)) && quoted(rest).is_none()
-    };
-    let count = 1 + (1..words.len()).take_while(goes_on).count();
-    let joined = words.get(..count).unwrap_or_default().join(" ");
+/// These words as one piece of code, without trailing punctuation.
+fn piece(words: &[&str]) -> String {
+    let joined = words.join(" ");
     // A parenthesis that opens before these words closes after them.
     let closes = |c: char| c == ')' && !joined.contains('(');
-    let bare = joined.trim_end_matches(|c: char| matches!(c, ',' | ';' | ':' | '.' | '?') || closes(c));
+    let bare = joined.trim_end_matches(|c: char| PUNCTUATION.contains(&c) || closes(c));
     let core = if bare.is_empty() { &joined } else { bare };
     let end = joined.strip_prefix(core).unwrap_or_default();
-    (format!("{}{end}", fenced_inline(core)), count)
+    let inner = core.strip_prefix('`').and_then(|core| core.strip_suffix('`')).unwrap_or(core);
+    format!("{}{end}", fenced_inline(inner))
 }
 
-/// The code between the backtick at the beginning of the first word and the one at the end of a word, and the number
-/// of these words.
-fn quoted(words: &[&str]) -> Option<(String, usize)> {
-    if !words.first()?.starts_with('`') {
-        return None;
-    }
-    let bare = |word: &str| word.trim_end_matches([',', ';', ':', '.', '?']).len();
-    let ends = |word: &&str| word.get(..bare(word)).is_some_and(|word| word.len() > 1 && word.ends_with('`'));
-    let count = 1 + words.iter().position(ends)?;
-    let joined = words.get(..count)?.join(" ");
-    let (core, end) = joined.split_at_checked(bare(&joined))?;
-    let inner = core.strip_prefix('`')?.strip_suffix('`')?;
-    Some((format!("{}{end}", fenced_inline(inner)), count))
+/// The number of words from here on that belong together: what the API said, after a colon, or words between backticks.
+fn one_piece(words: &[&str], begin: usize) -> Option<usize> {
+    let (before, words) = words.split_at_checked(begin)?;
+    let is_after_colon = before.last().is_none_or(|word| word.ends_with(':'));
+    said(words).filter(|_| is_after_colon).or_else(|| quoted(words))
+}
+
+/// The words of the API's message, with its code and the facts of the answer.
+fn said(words: &[&str]) -> Option<usize> {
+    let is_fact = |word: &&str| matches!(*word, "[status" | "[cf-ray");
+    let anchor = words.iter().position(|word| *word == "(code" || is_fact(word))?;
+    let (message, rest) = words.split_at_checked(anchor)?;
+    let (begin, closes) = rest.iter().position(is_fact).map_or((0, ')'), |facts| (facts, ']'));
+    let end = rest.iter().skip(begin).position(|word| word.contains(closes))?;
+    (!message.iter().any(|word| word.ends_with(':'))).then_some(anchor + begin + end + 1)
+}
+
+/// The words from a backtick at the beginning of the first one to a backtick at the end of one.
+fn quoted(words: &[&str]) -> Option<usize> {
+    let ends = |word: &&str| {
+        let bare = word.trim_end_matches(PUNCTUATION);
+        bare.len() > 1 && bare.ends_with('`')
+    };
+    words.first().filter(|word| word.starts_with('`'))?;
+    Some(1 + words.iter().position(ends)?)
 }
 
 /// For Markdown: a link to an external path. The label is finished Markdown. Base and fragment have no blanks and no

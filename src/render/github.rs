@@ -5,13 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use super::Failed;
-use super::escape;
-use super::sections::{Row, Section, Topic, left, sections};
+use super::sections::{Row, Topic, left, sections};
 use super::view::View;
 use super::words::{self, done, name};
+use super::{Failed, escape};
 use crate::config::Problem;
 use crate::model::{GroupName, Mode, Origin, Position};
 use crate::plan::{Action, Change, Digest, Plan, Since, Standing};
@@ -23,27 +21,30 @@ const MOST: usize = 10;
 /// The maximum number of people in one annotation.
 const NAMED: usize = 10;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
-    Error,
-    Warning,
-    Notice,
-}
+/// The commands of an annotation, by level.
+const ERROR: &str = "error";
+const WARNING: &str = "warning";
+const NOTICE: &str = "notice";
 
 #[derive(Debug)]
 struct Annotation {
-    level: Level,
-    /// A file, and the place in it if there is one.
-    place: Option<(Arc<str>, Option<Position>)>,
+    level: &'static str,
+    /// The properties for a place in a file, each with a comma after it.
+    place: String,
     title: String,
     message: String,
 }
 
 impl Annotation {
-    fn new(level: Level, origin: Option<&Origin>, title: String, message: String) -> Self {
-        let place = origin.map(|origin| (Arc::clone(&origin.file), Some(origin.position())));
+    fn new(level: &'static str, origin: Option<&Origin>, title: String, message: String) -> Self {
+        let place = origin.map(|origin| place(&origin.file, Some(origin.position()))).unwrap_or_default();
         Self { level, place, title, message }
     }
+}
+
+fn place(file: &str, position: Option<Position>) -> String {
+    let position = position.map(|at| format!("line={},col={},", at.line, at.column)).unwrap_or_default();
+    format!("file={},{position}", escape::annotation_property(file))
 }
 
 /// The annotations of a plan, then its text. Differences that existed before the change under review are only in the
@@ -51,11 +52,11 @@ impl Annotation {
 pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
     let stale = plan.stale.as_ref().map(|stale| {
         let message = format!("{stale}. Nothing was changed. {}", view.stale_help());
-        Annotation::new(Level::Error, None, "Stale".into(), message)
+        Annotation::new(ERROR, None, "Stale".into(), message)
     });
     // A plan changes no unmanaged group.
     let sections = sections(plan);
-    let sections = sections.iter().filter(|section| section.topic != Topic::Unmanaged).flat_map(of_section);
+    let sections = sections.iter().filter(|(topic, _)| **topic != Topic::Unmanaged).flat_map(of_section);
     let changes = changes(plan, |change, mode| match (mode, change.action) {
         (Mode::Observe, Action::Add) => "Missing (observed)",
         (Mode::Observe, Action::Remove) => "Not declared (observed)",
@@ -69,7 +70,7 @@ pub fn plan(plan: &Plan, view: View<'_>, text: &str) -> String {
 pub fn drift(plan: &Plan, text: &str) -> String {
     let sections = sections(plan);
     let is_found = |topic| matches!(topic, Topic::Blocked | Topic::Warned | Topic::Expiring | Topic::Unmanaged);
-    let found = sections.iter().filter(|section| is_found(section.topic)).flat_map(of_section);
+    let found = sections.iter().filter(|(topic, _)| is_found(**topic)).flat_map(of_section);
     let changes = changes(plan, |change, _| match Standing::of_change(change) {
         Standing::Missing => "Missing",
         Standing::Expired => "Expired",
@@ -79,21 +80,21 @@ pub fn drift(plan: &Plan, text: &str) -> String {
 }
 
 /// The annotations of a section's rows. What is not here is only in the text.
-fn of_section(section: &Section) -> Vec<Annotation> {
-    let Some(word) = section.topic.names().1 else { return Vec::new() };
-    let level = match section.topic {
-        Topic::Refused | Topic::Blocked => Level::Error,
-        Topic::Later => Level::Notice,
-        _ => Level::Warning,
+fn of_section((topic, rows): (&Topic, &Vec<Row>)) -> Vec<Annotation> {
+    let Some(word) = topic.names().1 else { return Vec::new() };
+    let level = match topic {
+        Topic::Refused | Topic::Blocked => ERROR,
+        Topic::Later => NOTICE,
+        _ => WARNING,
     };
     let annotation = |row: &Row| {
-        let level = if row.since == Some(Since::Before) { Level::Warning } else { level };
+        let level = if row.since == Some(Since::Before) { WARNING } else { level };
         // A removed setting has no line in the files under review.
         let place = row.place.as_ref().filter(|_| !row.is_gone);
         let message = escape::with_help(&row.text, row.help.as_deref());
         Annotation::new(level, place, titled(word, row.group.as_ref()), message)
     };
-    section.rows.iter().map(annotation).collect()
+    rows.iter().map(annotation).collect()
 }
 
 /// One annotation for all changes of the same kind that a line causes in a group.
@@ -106,7 +107,7 @@ fn changes(plan: &Plan, called: fn(&Change, Mode) -> &'static str) -> impl Itera
     }
     by_line.into_iter().map(|((origin, group, what), changes)| {
         let names = words::first(changes.into_iter().map(named).collect(), NAMED);
-        Annotation::new(Level::Notice, Some(origin), titled(what, Some(group)), names)
+        Annotation::new(NOTICE, Some(origin), titled(what, Some(group)), names)
     })
 }
 
@@ -125,24 +126,17 @@ fn titled(what: &str, group: Option<&GroupName>) -> String {
 pub fn report(report: &Report, text: &str) -> String {
     let mut annotations: Vec<Annotation> = left(report).iter().flat_map(of_section).collect();
     for group in &report.groups {
-        let mut add = |level, origin: Option<&Origin>, message| {
-            annotations.push(Annotation::new(level, origin, titled("Apply", Some(&group.name)), message));
+        let title = || titled("Apply", Some(&group.name));
+        let unmade = |level, change: &UnmadeChange| {
+            let (name, why) = (name(&change.member), words::unmade(change, None));
+            let message = format!("{name} was not {}: {why}", done(change.action));
+            Annotation::new(level, change.origin.as_ref(), title(), message)
         };
-        let unmade = |unmade: &UnmadeChange| {
-            format!("{} was not {}: {}", name(&unmade.member), done(unmade.action), words::unmade(unmade, None))
-        };
-        for failed in &group.failed {
-            add(Level::Error, failed.origin.as_ref(), unmade(failed));
-        }
-        if let Some(trouble) = &group.trouble {
-            add(Level::Error, None, trouble.clone());
-        }
-        if group.stale.is_some() {
-            add(Level::Error, None, "somebody else changed the group meanwhile".into());
-        }
-        for change in group.kept.iter().chain(&group.skipped) {
-            add(Level::Warning, change.origin.as_ref(), unmade(change));
-        }
+        annotations.extend(group.failed.iter().map(|change| unmade(ERROR, change)));
+        let meanwhile = group.stale.as_ref().map(|_| "somebody else changed the group meanwhile".to_owned());
+        let troubles = group.trouble.iter().cloned().chain(meanwhile);
+        annotations.extend(troubles.map(|trouble| Annotation::new(ERROR, None, title(), trouble)));
+        annotations.extend(group.kept.iter().chain(&group.skipped).map(|change| unmade(WARNING, change)));
     }
     written(annotations) + &inert(text)
 }
@@ -152,63 +146,50 @@ pub fn stale(groups: &[StaleGroup], help: &str, text: &str) -> String {
     let annotations = groups.iter().map(|group| {
         let what = words::stale(group).join("; ");
         let message = format!("the group has changed since the plan was made: {what}. Nothing was changed. {help}");
-        Annotation::new(Level::Error, None, titled("Stale", Some(&group.name)), message)
+        Annotation::new(ERROR, None, titled("Stale", Some(&group.name)), message)
     });
     written(annotations) + &inert(text)
 }
 
 /// The warnings about the files, on their lines.
 pub fn warnings(warnings: &[Problem]) -> String {
-    written(warnings.iter().map(|problem| of_problem(Level::Warning, problem)))
+    written(warnings.iter().map(|problem| of_problem(WARNING, problem)))
 }
 
 /// The failure of a command, with the problems of the files on their lines.
 pub fn failure(failed: &Failed<'_>) -> String {
     if failed.problems.is_empty() {
-        let help = failed.help.map(|help| format!(". Help: {help}")).unwrap_or_default();
-        let message = format!("{}{help}", failed.error);
-        return written([Annotation::new(Level::Error, None, "convoke failed".into(), message)]);
+        let message = escape::with_help(&failed.error, failed.help);
+        return written([Annotation::new(ERROR, None, "convoke failed".into(), message)]);
     }
-    written(failed.problems.iter().map(|problem| of_problem(Level::Error, problem)))
+    written(failed.problems.iter().map(|problem| of_problem(ERROR, problem)))
 }
 
-fn of_problem(level: Level, problem: &Problem) -> Annotation {
+fn of_problem(level: &'static str, problem: &Problem) -> Annotation {
     let mut message = problem.message.clone();
     for related in &problem.related {
         message += &format!(". {}: {}", related.origin, related.message);
     }
-    if let Some(help) = &problem.help {
-        message += &format!(". Help: {help}");
-    }
-    let place = Some((problem.file.clone(), problem.position));
-    Annotation { level, place, title: "Configuration".into(), message }
+    let message = escape::with_help(&message, problem.help.as_deref());
+    Annotation { level, place: place(&problem.file, problem.position), title: "Configuration".into(), message }
 }
 
 /// The annotations of each level, up to the number that GitHub shows. The last one says how many more there are.
 fn written(annotations: impl IntoIterator<Item = Annotation>) -> String {
-    let annotations: Vec<Annotation> = annotations.into_iter().collect();
+    let mut annotations: Vec<Annotation> = annotations.into_iter().collect();
     let mut text = String::new();
-    for (level, command) in [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Notice, "notice")] {
-        let of_level: Vec<&Annotation> = annotations.iter().filter(|annotation| annotation.level == level).collect();
-        let shown = if of_level.len() > MOST { MOST - 1 } else { of_level.len() };
-        of_level.iter().take(shown).for_each(|annotation| write(&mut text, command, annotation));
-        if shown < of_level.len() {
-            let message = format!("{} more, see the log", of_level.len() - shown);
-            write(&mut text, command, &Annotation::new(level, None, "convoke".into(), message));
+    for level in [ERROR, WARNING, NOTICE] {
+        let mut shown: Vec<Annotation> = annotations.extract_if(.., |annotation| annotation.level == level).collect();
+        if shown.len() > MOST {
+            let more = format!("{} more, see the log", shown.split_off(MOST - 1).len());
+            shown.push(Annotation::new(level, None, "convoke".into(), more));
+        }
+        for Annotation { place, title, message, .. } in shown {
+            let (title, message) = (escape::annotation_property(&title), escape::annotation(&message));
+            let _ = writeln!(text, "::{level} {place}title={title}::{message}");
         }
     }
     text
-}
-
-fn write(text: &mut String, command: &str, Annotation { place, title, message, .. }: &Annotation) {
-    let _ = write!(text, "::{command} ");
-    if let Some((file, position)) = place {
-        let _ = write!(text, "file={},", escape::annotation_property(file));
-        if let Some(Position { line, column }) = position {
-            let _ = write!(text, "line={line},col={column},");
-        }
-    }
-    let _ = writeln!(text, "title={}::{}", escape::annotation_property(title), escape::annotation(message));
 }
 
 /// The text with commands switched off. The word that switches them on again is a hash of the text, so the text

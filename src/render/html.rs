@@ -176,15 +176,17 @@ fn row(membership: &ReviewMembership, dated: bool) -> Markup {
             td.word { @if let Some(status) = membership.status { (status) } }
             td.off[membership.two_factor == Some(false)] { (on_or_off(membership.two_factor)) }
             td.word.state { (membership.standing.name()) }
-            td.at { @for (number, entry) in membership.declared.iter().enumerate() { @if number > 0 { br; } (clean(&place(entry))) } }
-            td { @for (number, text) in membership.declared.iter().filter_map(terms).enumerate() {
-                @if number > 0 { br; } (clean(&text))
-            } }
+            td.at { (lines(membership.declared.iter().map(place))) }
+            td { (lines(membership.declared.iter().filter_map(terms))) }
             @if dated { td { @if let Some(began) = membership.began { (began) } } }
             td.box {}
             td.box {}
         }
     }
+}
+
+fn lines(texts: impl Iterator<Item = String>) -> Markup {
+    markup! { @for (number, text) in texts.enumerate() { @if number > 0 { br; } (clean(&text)) } }
 }
 
 fn beside(people: &[BesideGroups]) -> Markup {

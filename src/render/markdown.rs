@@ -6,13 +6,12 @@
 
 mod sheet;
 
-use super::Failed;
-use super::counted;
 use super::escape::{cell, clean_lines, code, fence, prose, shortened, with_help};
-use super::sections::{self, Row, Section, Topic};
+use super::sections::{self, Row, Topic};
 use super::text::report_summary;
 use super::view::{Next, Repository, View, linked, place};
-use super::words::{self, concerns, figures, labeled, labels, name, subject};
+use super::words::{self, concerns, done, figures, labeled, labels, name, subject};
+use super::{Failed, counted};
 use crate::config::Problem;
 use crate::model::{Mode, Origin};
 use crate::plan::{Action, Change, GroupPlan, Plan, Since, Standing, Tally};
@@ -20,11 +19,13 @@ use crate::report::{GroupReport, Report, StaleGroup, UnmadeChange};
 use sheet::{Rank, Sheet, SheetBlock, list};
 
 /// A page with a hidden marker, so that a workflow can find and replace the comment of the command. `show` and `undo`
-/// write the page of a plan.
-fn sheet(command: &str, title: &str, further: &str, foot: String) -> Sheet {
+/// write the page of a plan. The first line is the title.
+fn sheet(command: &str, lines: &[String], foot: String) -> Sheet {
     let page = if matches!(command, "show" | "undo") { "plan" } else { command };
-    let further = if further.is_empty() { String::new() } else { format!("{further}\n\n") };
-    Sheet::new(format!("<!-- convoke:{page} -->\n### {title}\n\n{further}"), foot)
+    let (title, further) = lines.split_at(lines.len().min(1));
+    let paragraphs = [title.concat(), further.join(" · ")];
+    let head: String = paragraphs.iter().filter(|text| !text.is_empty()).map(|text| format!("{text}\n\n")).collect();
+    Sheet::new(format!("<!-- convoke:{page} -->\n### {head}"), foot)
 }
 
 /// How much a page tells, if there is too much for it. Links go first, then everything about a change but its name.
@@ -49,9 +50,7 @@ fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
     let view = View { repository: view.repository.filter(|_| detail == Detail::Links), ..view };
     let command = if view.applying { "apply" } else { "plan" };
     let labels = labels(plan);
-    let lines = words::summary(plan);
-    let subtitle = if labels.len() > 1 { lines.as_slice() } else { lines.get(1..).unwrap_or_default() };
-    let mut sheet = sheet(command, &headline(plan, view), &subtitle.join(" · "), foot(plan, view));
+    let mut sheet = sheet(command, &head(plan, view, &labels), foot(plan, view));
     if let Some(stale) = &plan.stale {
         let stale = prose(&capitalized(stale));
         let text = format!("**Stale.** {stale}. Nothing was changed. {}", prose(&view.stale_help()));
@@ -60,9 +59,8 @@ fn plan_sheet(plan: &Plan, view: View<'_>, detail: Detail) -> Sheet {
     let sections = sections::sections(plan);
     let of = |topics: &[Topic], rank| blocks(sections::about(&sections, topics), rank, view.repository);
     sheet.alert("CAUTION", of(&[Topic::Refused], Rank::Alert));
-    let first = [Topic::Note, Topic::EndsNow, Topic::Released, Topic::HeldExpired, Topic::LeftOut, Topic::Loosened];
-    let warned = [Topic::Blocked, Topic::ToInvite, Topic::Held, Topic::Warned];
-    sheet.alert("WARNING", of(&[&first[..], &warned].concat(), Rank::Alert));
+    let warned = sections.range(Topic::Note..=Topic::Warned);
+    sheet.alert("WARNING", blocks(warned, Rank::Alert, view.repository));
     sheet.plain([table(plan, &labels, view.repository)]);
     let first = labels.first().copied().flatten();
     sheet.plain(diffs(&groups(plan, first, false), first, [Rank::Join, Rank::Leave], detail));
@@ -103,19 +101,23 @@ fn total(groups: &[&GroupPlan], label: Option<Since>) -> (u64, u64) {
     figures(groups.iter().flat_map(|group| labeled(&group.changes, label)))
 }
 
-fn headline(plan: &Plan, view: View<'_>) -> String {
-    let not_applied = view.applying && (plan.stale.is_some() || !plan.refusals.is_empty());
-    let prefix = if not_applied { "Not applied. " } else { "" };
-    if labels(plan).len() == 1 {
-        return format!("{prefix}{}", words::summary(plan).into_iter().next().unwrap_or_default());
+/// The title, and what else is said of the whole plan.
+fn head(plan: &Plan, view: View<'_>, labels: &[Option<Since>]) -> Vec<String> {
+    let mut lines = words::summary(plan);
+    if labels.len() > 1 {
+        let label = Some(Since::Change);
+        let changed = groups(plan, label, false);
+        let title = match changed.len() as u64 {
+            0 => words::no_difference(plan).into(),
+            count => format!("This change: {} in {}", signed(total(&changed, label)), counted(count, "group")),
+        };
+        lines.insert(0, title);
     }
-    let label = Some(Since::Change);
-    let changed = groups(plan, label, false);
-    let changes = signed(total(&changed, label));
-    match changed.len() as u64 {
-        0 => format!("{prefix}{}", words::no_difference(plan)),
-        count => format!("{prefix}This change: {changes} in {}", counted(count, "group")),
+    let is_not_applied = view.applying && (plan.stale.is_some() || !plan.refusals.is_empty());
+    if let Some(title) = lines.first_mut().filter(|_| is_not_applied) {
+        title.insert_str(0, "Not applied. ");
     }
+    lines
 }
 
 fn signed((adds, removes): (u64, u64)) -> String {
@@ -133,34 +135,30 @@ fn foot(plan: &Plan, view: View<'_>) -> String {
         Next::Nothing => String::new(),
         Next::Resolve(which) => format!("\n{}\n", prose(&which)),
         Next::Accept(line) => {
-            commands("If you intend all of these removals, lift the limits for exactly this plan:", &[line])
+            command("If you intend all of these removals, lift the limits for exactly this plan:", &line)
         }
-        Next::Apply(line) => commands("To apply exactly this plan:", &[line]),
+        Next::Apply(line) => command("To apply exactly this plan:", &line),
     };
     format!("\nDigest: `{}`\n{how}", plan.digest)
 }
 
-fn commands(text: &str, lines: &[String]) -> String {
-    if lines.is_empty() {
-        return String::new();
-    }
-    let fence = fence(lines.iter().map(String::as_str));
-    format!("\n{text}\n\n{fence}sh\n{}\n{fence}\n", lines.join("\n"))
+fn command(text: &str, line: &str) -> String {
+    let fence = fence(line.lines());
+    format!("\n{text}\n\n{fence}sh\n{line}\n{fence}\n")
 }
 
 fn blocks<'a>(
-    sections: impl Iterator<Item = &'a Section>,
+    sections: impl Iterator<Item = (&'a Topic, &'a Vec<Row>)>,
     rank: Rank,
     repository: Option<&Repository>,
 ) -> Vec<SheetBlock> {
-    let block = |section: &Section| {
-        let (word, rest) = section.topic.title().split_once(": ").unwrap_or((section.topic.title(), ""));
-        let title = match rest {
-            "" if section.topic == Topic::Loosened => format!("**Loosened.** {word}."),
-            "" => format!("**{word}**"),
-            rest => format!("**{word}.** {}.", capitalized(rest)),
+    let block = |(topic, rows): (&Topic, &'a Vec<Row>)| {
+        let title = match topic.title().split_once(": ") {
+            Some((word, rest)) => format!("**{word}.** {}.", capitalized(rest)),
+            None if *topic == Topic::Loosened => format!("**Loosened.** {}.", topic.title()),
+            None => format!("**{}**", topic.title()),
         };
-        list(&title, section.rows.iter().map(|it| row(it, repository)), rank)
+        list(&title, rows.iter().map(|it| row(it, repository)), rank)
     };
     sections.map(block).collect()
 }
@@ -184,8 +182,7 @@ fn row(row: &Row, repository: Option<&Repository>) -> String {
 fn table(plan: &Plan, labels: &[Option<Since>], repository: Option<&Repository>) -> SheetBlock {
     let changed = plan.groups.iter().filter(|group| group.mode != Mode::Observe && group.differs());
     let rows = changed.map(|group| {
-        let name = cell(group.name.as_str());
-        let name = repository.map_or_else(|| name.clone(), |repository| linked(&name, &group.origin, repository));
+        let name = linked(cell(group.name.as_str()), &group.origin, repository);
         let about = if group.about.is_empty() { String::new() } else { format!(" {}", cell(&group.about.to_string())) };
         let cells = labels.iter().map(|label| {
             let changes = signed(figures(labeled(&group.changes, *label)));
@@ -240,17 +237,14 @@ pub fn drift(plan: &Plan, view: View<'_>) -> String {
 }
 
 fn drift_sheet(plan: &Plan, view: View<'_>) -> Sheet {
-    let mut lines = words::drift_summary(plan).into_iter();
-    let title = lines.next().unwrap_or_default();
-    let further = lines.collect::<Vec<_>>().join(" · ");
     let apply = match view.next(plan) {
-        Next::Apply(line) => commands("To make the account match the files:", &[line]),
+        Next::Apply(line) => command("To make the account match the files:", &line),
         _ => String::new(),
     };
-    let mut sheet = sheet("drift", &title, &further, apply);
+    let mut sheet = sheet("drift", &words::drift_summary(plan), apply);
     let sections = sections::sections(plan);
     let of = |topics: &[Topic], rank| blocks(sections::about(&sections, topics), rank, view.repository);
-    let warned = [Topic::HeldExpired, Topic::Blocked, Topic::ToInvite, Topic::Warned];
+    let warned = [Topic::HeldExpired, Topic::Blocked, Topic::Warned];
     sheet.alert("WARNING", of(&warned, Rank::Alert));
     let rows = plan.groups.iter().filter(|group| group.differs()).map(|group| {
         let Tally { missing, unexpected, expired, .. } = Tally::of([group]);
@@ -293,7 +287,7 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
     let mut lines = report_summary(report).into_iter();
     let title = lines.next().unwrap_or_default();
     let lines = lines.map(|line| prose(&line)).collect::<Vec<_>>().join(" · ");
-    let mut sheet = sheet("apply", &title, "", format!("\nDigest: `{}`\n", report.digest));
+    let mut sheet = sheet("apply", &[title], format!("\nDigest: `{}`\n", report.digest));
     if report.made_everything() {
         sheet.plain([SheetBlock::text(lines)]);
     } else {
@@ -325,17 +319,17 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
         list("**Changed by somebody else meanwhile**", others, Rank::Alert),
         list("**Errors**", troubles, Rank::Alert),
     ]);
-    let done = |of: fn(&GroupReport) -> &Vec<Change>, link: &str| -> Vec<String> {
+    let made = |of: fn(&GroupReport) -> &Vec<Change>, link: &str| -> Vec<String> {
         let row = |group: &GroupReport, change: &Change| {
             let (who, name) = (code(&name(&change.member)), code(group.name.as_str()));
             format!("{who} {link} {name}{}", details(change, words::end(change), repository))
         };
         groups.iter().flat_map(|group| of(group).iter().map(|change| row(group, change)).collect::<Vec<_>>()).collect()
     };
-    let removed = done(|group| &group.removed, "from");
+    let removed = made(|group| &group.removed, "from");
     let title = format!("**{} made**", counted(removed.len() as u64, "removal"));
     sheet.plain([list(&title, removed, Rank::Leave)]);
-    let added = done(|group| &group.added, "to");
+    let added = made(|group| &group.added, "to");
     let title = format!("{} made", counted(added.len() as u64, "addition"));
     sheet.folded(&title, [list("", added, Rank::Join)]);
     sheet.fill().0
@@ -344,21 +338,19 @@ pub fn report(report: &Report, repository: Option<&Repository>) -> String {
 fn not_made(group: &GroupReport, repository: Option<&Repository>) -> Vec<String> {
     let name = code(group.name.as_str());
     let item = |unmade: &UnmadeChange| {
-        let what = match unmade.action {
-            Action::Add => "not added to",
-            Action::Remove => "not removed from",
-        };
+        let link = if unmade.action == Action::Add { "to" } else { "from" };
         let place = unmade.origin.as_ref().map(|origin| format!(" {}", place(origin, repository)));
         let why = prose(&words::unmade(unmade, None));
-        format!("{} {what} {name}: {why}{}", code(&subject(&unmade.member)), place.unwrap_or_default())
+        let (who, place) = (code(&subject(&unmade.member)), place.unwrap_or_default());
+        format!("{who} not {} {link} {name}: {why}{place}", done(unmade.action))
     };
     group.failed.iter().chain(&group.kept).chain(&group.skipped).map(item).collect()
 }
 
 /// Why a plan is stale: what it would have changed in each group, and what is there now.
 pub fn stale(groups: &[StaleGroup], help: &str) -> String {
-    let title = "Not applied: the account has changed since the plan was made";
-    let mut sheet = sheet("apply", title, "", String::new());
+    let title = "Not applied: the account has changed since the plan was made".into();
+    let mut sheet = sheet("apply", &[title], String::new());
     let text = format!("**Stale.** Nothing was changed. {}", prose(help));
     sheet.alert("CAUTION", [SheetBlock::text(text)]);
     let items = groups.iter().flat_map(|group| {
@@ -376,7 +368,7 @@ pub fn failure(failed: &Failed<'_>, command: &str, repository: Option<&Repositor
         title += &format!(": {} in the files", counted(failed.problems.len() as u64, "problem"));
         what = "Nothing was read from the account, and nothing was changed.".into();
     }
-    let mut sheet = sheet(command, &title, "", String::new());
+    let mut sheet = sheet(command, &[title], String::new());
     let mut text = format!("**Failed** (exit code {}). {what}", failed.exit_code);
     if let Some(help) = failed.help {
         text.push_str(&format!("\n\nHelp: {}", prose(help)));

@@ -2,10 +2,8 @@
 
 use std::io::{self, Write};
 
-use jiff::Timestamp;
-
+use super::counted;
 use super::escape::{cell, clean, code, spreadsheet};
-use super::{counted, json};
 use crate::model::{first_day, last_day};
 use crate::plan::{BesideGroups, BesideStanding, Claim, Review, ReviewGroup, ReviewMembership, ReviewSummary};
 
@@ -14,68 +12,48 @@ pub use super::html::html;
 /// The heading of the people with access beside the groups.
 pub(super) const BESIDE: &str = "Access beside the groups";
 
-pub fn as_json(review: &Review, to: &mut dyn Write) -> io::Result<()> {
-    json(to, review)
-}
+/// The columns of the table: those of a group, of a person, of the declaring lines, of a group again, and of a membership.
+const COLUMNS: &str = "group,group_id,mode,grants,person,member_id,status,two_factor,state,declared_at,via,reason,from,\
+                       until,description,owners,member_since\n";
 
 /// One row for each membership. There is no preamble, so that every spreadsheet program can read it.
 pub fn as_csv(review: &Review, to: &mut dyn Write) -> io::Result<()> {
-    let nobody = <[String; 5]>::default;
+    to.write_all(COLUMNS.as_bytes())?;
     let mut table = csv::Writer::from_writer(to);
-    table.write_record(record(None, &[], nobody(), &[], None).map(|(column, _)| column))?;
-    let mut write = |row: [(&str, String); 17]| table.write_record(row.map(|(_, text)| spreadsheet(&text)));
+    let mut write = |cells: &[&[String]]| table.write_record(cells.concat().iter().map(|text| spreadsheet(text)));
     for group in &review.groups {
+        let of_group = [group.name.to_string(), text(group.id), mode_name(group), group.grants.join("; ")];
+        let about = [text(group.about.description.as_ref()), group.about.owners.join("; ")];
         for it in &group.memberships {
-            let state = it.standing.name();
-            let who =
-                [it.person.to_string(), text(it.member_id), text(it.status), on_or_off(it.two_factor), state.into()];
-            write(record(Some(group), &group.grants, who, &it.declared, it.began))?;
+            let (id, status, two_factor) = (text(it.member_id), text(it.status), on_or_off(it.two_factor));
+            let who = [it.person.to_string(), id, status, two_factor, it.standing.name().into()];
+            write(&[&of_group, &who, &declaration(&it.declared), &about, &[text(it.began)]])?;
         }
         if group.memberships.is_empty() {
             // A group without members is evidence too: nobody has what it grants.
-            write(record(Some(group), &group.grants, nobody(), &[], None))?;
+            write(&[&of_group, &<[String; 10]>::default(), &about, &[String::new()]])?;
         }
     }
     for it in &review.beside_groups {
-        let (id, state) = (it.member_id.to_string(), it.standing.to_string());
-        let who = [it.person.to_string(), id, text(it.status), on_or_off(it.two_factor), state];
-        write(record(None, &it.grants, who, &[], None))?;
+        let (id, status, two_factor) = (it.member_id.to_string(), text(it.status), on_or_off(it.two_factor));
+        let who = [it.grants.join("; "), it.person.to_string(), id, status, two_factor, it.standing.to_string()];
+        write(&[&<[String; 3]>::default(), &who, &<[String; 8]>::default()])?;
     }
     table.flush()
 }
 
-/// A row of the table, with the names of its columns.
-fn record(
-    group: Option<&ReviewGroup>,
-    grants: &[String],
-    [person, member_id, status, two_factor, state]: [String; 5],
-    declared: &[Claim],
-    began: Option<Timestamp>,
-) -> [(&'static str, String); 17] {
-    let each = |of: fn(&Claim) -> Option<String>| declared.iter().filter_map(of).collect::<Vec<_>>().join("; ");
+/// The cells about the lines that declare a membership.
+fn declaration(entries: &[Claim]) -> [String; 5] {
+    let each = |of: fn(&Claim) -> Option<String>| entries.iter().filter_map(of).collect::<Vec<_>>().join("; ");
     let via = |entry: &Claim| {
         let rosters: Vec<&str> = entry.via.iter().map(|used| &*used.roster).collect();
         (!rosters.is_empty()).then(|| rosters.join(" > "))
     };
-    [
-        ("group", text(group.map(|group| &group.name))),
-        ("group_id", text(group.and_then(|group| group.id))),
-        ("mode", text(group.map(mode_name))),
-        ("grants", grants.join("; ")),
-        ("person", person),
-        ("member_id", member_id),
-        ("status", status),
-        ("two_factor", two_factor),
-        ("state", state),
-        ("declared_at", each(|entry| Some(entry.origin.to_string()))),
-        ("via", each(via)),
-        ("reason", each(|entry| entry.reason.as_deref().map(Into::into))),
-        ("from", each(|entry| entry.window.from.map(first_day))),
-        ("until", each(|entry| entry.window.until.map(last_day))),
-        ("description", text(group.and_then(|group| group.about.description.as_ref()))),
-        ("owners", text(group.map(|group| group.about.owners.join("; ")))),
-        ("member_since", text(began)),
-    ]
+    let places = each(|entry| Some(entry.origin.to_string()));
+    let reasons = each(|entry| entry.reason.as_deref().map(Into::into));
+    let (begins, ends) =
+        (each(|entry| entry.window.from.map(first_day)), each(|entry| entry.window.until.map(last_day)));
+    [places, each(via), reasons, begins, ends]
 }
 
 fn text(value: Option<impl ToString>) -> String {
@@ -133,13 +111,10 @@ pub(super) fn head(review: &Review) -> Vec<(&'static str, String)> {
         None => facts.account_id.to_string(),
     };
     let mut head = vec![("Account", account), ("Time", facts.time.to_string())];
-    let organization = |name| {
-        format!(
-            "the account belongs to the organization {name}, whose Super Administrators have every right and may not \
-             appear here"
-        )
-    };
-    head.extend(facts.organization.as_ref().map(|name| ("Note", organization(name))));
+    if let Some(name) = &facts.organization {
+        let whose = "whose Super Administrators have every right and may not appear here";
+        head.push(("Note", format!("the account belongs to the organization {name}, {whose}")));
+    }
     head.extend(facts.commit.clone().map(|commit| ("Commit", commit)));
     let modified = format!("{} (not as in the commit)", facts.uncommitted.join(", "));
     head.extend((!facts.uncommitted.is_empty()).then_some(("Modified", modified)));
@@ -200,9 +175,8 @@ pub fn as_text(review: &Review, to: &mut dyn Write) -> io::Result<()> {
     for person in &review.beside_groups {
         writeln!(to, "  {}: {}", clean(&person.person), clean(&remark(person)))?;
     }
-    let figures: Vec<String> =
-        figures(&review.summary).iter().map(|(label, figure)| format!("{label}: {figure}")).collect();
-    writeln!(to, "\nTotals: {}", figures.join(", "))
+    let totals: Vec<_> = figures(&review.summary).iter().map(|(label, figure)| format!("{label}: {figure}")).collect();
+    writeln!(to, "\nTotals: {}", totals.join(", "))
 }
 
 pub fn as_markdown(review: &Review, to: &mut dyn Write) -> io::Result<()> {

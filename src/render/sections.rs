@@ -28,7 +28,6 @@ pub enum Topic {
     LeftOut,
     Loosened,
     Blocked,
-    ToInvite,
     Held,
     Warned,
     Later,
@@ -61,7 +60,6 @@ impl Topic {
             Self::LeftOut => ("Left out: changes that this run does not make", Some("Left out")),
             Self::Loosened => ("This change loosens protections", Some("Loosened")),
             Self::Blocked => ("Blocked: declared, but cannot be applied", Some("Blocked")),
-            Self::ToInvite => ("To invite: not members of the account", None),
             Self::Held => ("Held: removals that wait until the blocked entries are resolved", Some("Held")),
             Self::Warned => ("Warnings", Some("Warning")),
             Self::Later => ("Later: what this change does after today", Some("Later")),
@@ -75,12 +73,8 @@ impl Topic {
     }
 }
 
-/// Rows about one topic. There is always at least one.
-#[derive(Clone, Debug)]
-pub struct Section {
-    pub topic: Topic,
-    pub rows: Vec<Row>,
-}
+/// The topics of a page, each with at least one row.
+pub type Sections = BTreeMap<Topic, Vec<Row>>;
 
 /// One row. Its texts are external: each format escapes them.
 #[derive(Clone, Debug, Default)]
@@ -102,25 +96,24 @@ impl Row {
 }
 
 /// Everything about a plan besides who joins and who leaves.
-pub fn sections(plan: &Plan) -> Vec<Section> {
+pub fn sections(plan: &Plan) -> Sections {
     let held = plan.groups.iter().flat_map(|group| group.held.iter().map(move |change| (&group.name, change)));
     let (held_expired, held) = self::held(held, &plan.blocked);
+    let left_alone = plan.groups.iter().flat_map(|group| group.left_alone.iter().map(move |change| (group, change)));
     let (loosened, settings): (Vec<_>, Vec<_>) = plan.base_changes.iter().partition(|change| change.loosens);
-    let former = plan.present_addresses();
     present([
         (Topic::Refused, plan.refusals.iter().map(refusal).collect()),
         (Topic::Note, notes(plan)),
         (Topic::EndsNow, ends_now(plan)),
-        (Topic::Released, differences(plan, |group| &group.changes, |change| change.released)),
+        (Topic::Released, plan.differences().filter(|(_, change)| change.released).map(difference).collect()),
         (Topic::HeldExpired, held_expired),
         (Topic::LeftOut, plan.left_out.iter().map(left_out).collect()),
         (Topic::Loosened, loosened.into_iter().map(base_change).collect()),
-        (Topic::Blocked, blocked(&plan.blocked, &former)),
-        (Topic::ToInvite, to_invite(plan, &former)),
+        (Topic::Blocked, blocked(&plan.blocked, &plan.present_addresses())),
         (Topic::Held, held),
         (Topic::Warned, plan.warnings.iter().map(warning).collect()),
         (Topic::Later, plan.later.iter().map(later).collect()),
-        (Topic::LeftAlone, differences(plan, |group| &group.left_alone, |_| true)),
+        (Topic::LeftAlone, left_alone.map(difference).collect()),
         (Topic::Settings, settings.into_iter().map(base_change).collect()),
         (Topic::Expiring, plan.expiring.iter().map(expiring).collect()),
         (Topic::Unmanaged, plan.unmanaged_groups.iter().map(unmanaged).collect()),
@@ -128,16 +121,16 @@ pub fn sections(plan: &Plan) -> Vec<Section> {
 }
 
 /// The sections about these topics, in this order.
-pub fn about<'a>(sections: &'a [Section], topics: &'a [Topic]) -> impl Iterator<Item = &'a Section> {
-    topics.iter().flat_map(|topic| sections.iter().filter(move |section| section.topic == *topic))
+pub fn about<'a>(sections: &'a Sections, topics: &'a [Topic]) -> impl Iterator<Item = (&'a Topic, &'a Vec<Row>)> {
+    topics.iter().filter_map(|topic| sections.get_key_value(topic))
 }
 
-fn present<const N: usize>(all: [(Topic, Vec<Row>); N]) -> Vec<Section> {
-    all.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(topic, rows)| Section { topic, rows }).collect()
+fn present<const N: usize>(all: [(Topic, Vec<Row>); N]) -> Sections {
+    all.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
 }
 
 /// What a run left because it is blocked, held or left out.
-pub fn left(report: &Report) -> Vec<Section> {
+pub fn left(report: &Report) -> Sections {
     let (held_expired, held) = held(report.held.iter().map(|held| (&held.group, &held.change)), &report.blocked);
     present([
         (Topic::HeldExpired, held_expired),
@@ -149,19 +142,11 @@ pub fn left(report: &Report) -> Vec<Section> {
 
 /// The number of members whose access the change ends at once.
 fn ends_now(plan: &Plan) -> Vec<Row> {
-    let ends = |change: &&Change| {
-        change.action == Action::Remove
-            && change.expired.is_some()
-            && !change.exempt
-            && change.since == Some(Since::Change)
-    };
-    let count = |group: &GroupPlan| group.changes.iter().chain(&group.held).filter(ends).count() as u64;
-    let counts: Vec<u64> = plan.groups.iter().map(count).filter(|count| *count > 0).collect();
-    if counts.is_empty() {
-        return Vec::new();
-    }
-    let (members, groups) = (counted(counts.iter().sum(), "member"), counted(counts.len() as u64, "group"));
-    vec![Row::new(None, None, format!("{members} in {groups}"))]
+    let ends = |change: &Change| change.expired.is_some() && !change.exempt && change.since == Some(Since::Change);
+    let ending: Vec<_> = plan.differences().filter(|(_, change)| ends(change)).map(|(group, _)| group.id).collect();
+    let groups = ending.iter().collect::<BTreeSet<_>>().len() as u64;
+    let text = format!("{} in {}", counted(ending.len() as u64, "member"), counted(groups, "group"));
+    (!ending.is_empty()).then(|| Row::new(None, None, text)).into_iter().collect()
 }
 
 /// What the change under review is as a whole.
@@ -176,13 +161,9 @@ fn notes(plan: &Plan) -> Vec<Row> {
     shown.map(|(_, text)| Row::new(None, None, text.into())).collect()
 }
 
-fn differences(plan: &Plan, of: fn(&GroupPlan) -> &Vec<Change>, is_meant: fn(&Change) -> bool) -> Vec<Row> {
-    let row = |group: &GroupPlan, change: &Change| {
-        let done = if change.action == Action::Add { "missing" } else { "to remove" };
-        Row::new(None, Some(&group.name), format!("{} ({done})", name(&change.member)))
-    };
-    let all = plan.groups.iter().flat_map(|group| of(group).iter().map(move |change| (group, change)));
-    all.filter(|(_, change)| is_meant(change)).map(|(group, change)| row(group, change)).collect()
+fn difference((group, change): (&GroupPlan, &Change)) -> Row {
+    let done = if change.action == Action::Add { "missing" } else { "to remove" };
+    Row::new(None, Some(&group.name), format!("{} ({done})", name(&change.member)))
 }
 
 fn later(later: &Later) -> Row {
@@ -235,20 +216,15 @@ fn refusal(refusal: &Refusal) -> Row {
 fn held<'a>(held: impl Iterator<Item = (&'a GroupName, &'a Change)>, blocked: &[Blocked]) -> (Vec<Row>, Vec<Row>) {
     let row = |(group, change): (&GroupName, &Change)| {
         let facts = words::end(change).into_iter().chain(words::facts(change)).map(|fact| format!(", {fact}"));
-        let by = holding(blocked, change).map(|by| format!("; {by}")).unwrap_or_default();
-        let text = format!("{}{}{by}", name(&change.member), facts.collect::<String>());
+        let by = change.held_by.as_ref().map(|by| {
+            let why = blocked.iter().find(|blocked| blocked.origin == *by);
+            format!("; held by {by}{}", why.map(|why| format!(": {}", why.message)).unwrap_or_default())
+        });
+        let text = format!("{}{}{}", name(&change.member), facts.collect::<String>(), by.unwrap_or_default());
         Row::new(change.expired.map(|_| &change.origin), Some(group), text)
     };
     let (expired, others): (Vec<_>, Vec<_>) = held.partition(|(_, change)| change.expired.is_some());
     (expired.into_iter().map(row).collect(), others.into_iter().map(row).collect())
-}
-
-/// The entry that holds a removal, with its problem; `None` if the removal is not held.
-fn holding(blocked: &[Blocked], change: &Change) -> Option<String> {
-    let by = change.held_by.as_ref()?;
-    let blocked = blocked.iter().find(|blocked| blocked.origin == *by);
-    let why = blocked.map(|blocked| format!(": {}", blocked.message)).unwrap_or_default();
-    Some(format!("held by {by}{why}"))
 }
 
 /// One row for each blocked entry, but one for all entries of a person whom the account does not have: the remedy is
@@ -302,17 +278,6 @@ fn remedies(person: &PersonRef, former: &PresentAddresses) -> String {
     let is_typo = found.iter().all(|new| domain(new) == domain(&person.to_string()));
     let why = if is_typo { "correct the address" } else { "the address may have changed" };
     format!("{why}: {renames}; else invite the person, or remove the address with {remove}")
-}
-
-/// The people who are not members of the account and are not known by another address, each once.
-fn to_invite(plan: &Plan, former: &PresentAddresses) -> Vec<Row> {
-    let people = plan.blocked.iter().filter_map(|blocked| match (&blocked.entry, &blocked.reason) {
-        (Some(person @ PersonRef::Email(_)), BlockedReason::UnknownPerson { similar, .. }) => {
-            (similar.is_empty() && former.get(person).is_none_or(Vec::is_empty)).then(|| person.to_string())
-        }
-        _ => None,
-    });
-    people.collect::<BTreeSet<String>>().into_iter().map(|person| Row::new(None, None, person)).collect()
 }
 
 fn warning(warning: &PlanWarning) -> Row {

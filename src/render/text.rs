@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::counted;
 use super::escape::clean;
-use super::sections::{self, Row, Section, Topic};
+use super::sections::{self, Row, Sections, Topic};
 use super::view::{Next, View};
 use super::words::{self, concerns, done, figures, labeled, labels, name, origin, subject};
 use crate::model::Mode;
@@ -35,7 +35,7 @@ pub fn paint(color: bool, style: Style, text: &str) -> String {
 
 /// The plan: who joins and who leaves, then everything else, the summary, and the command that applies the plan.
 pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
-    let mut page = Terminal::new(layout);
+    let mut page = Terminal { text: String::new(), layout };
     let sections = sections::sections(plan);
     let first = [Topic::Note, Topic::EndsNow, Topic::Released, Topic::HeldExpired, Topic::LeftOut, Topic::Loosened];
     page.sections(&sections, &first);
@@ -46,7 +46,7 @@ pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
         }
     }
     page.sections(&sections, &[Topic::LeftAlone, Topic::Settings, Topic::Unmanaged, Topic::Expiring, Topic::Warned]);
-    page.sections(&sections, &[Topic::ToInvite, Topic::Blocked, Topic::Refused]);
+    page.sections(&sections, &[Topic::Blocked, Topic::Refused]);
     let mut lines = words::summary(plan);
     if labels(plan).len() > 1 && plan.has_differences() {
         lines.insert(1.min(lines.len()), this_change(plan));
@@ -72,17 +72,17 @@ pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
 
 /// The drift: groups with differences in order, blocked entries, the summary, and both ways out.
 pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
-    let mut page = Terminal::new(layout);
+    let mut page = Terminal { text: String::new(), layout };
     let sections = sections::sections(plan);
     page.sections(&sections, &[Topic::HeldExpired]);
     for group in plan.groups.iter().filter(|group| group.differs()) {
         page.heading(group, &counted(group.observed.len() as u64, "member"));
-        page.changes(group.changes.iter().chain(&group.held).map(ChangeLine::of_drift));
+        page.changes(group.changes.iter().chain(&group.held).map(|change| ChangeLine::new(change, true)));
         page.line("");
     }
-    page.sections(&sections, &[Topic::Unmanaged, Topic::Expiring, Topic::Warned, Topic::ToInvite, Topic::Blocked]);
-    if let Some(refused) = sections.iter().find(|section| section.topic == Topic::Refused) {
-        page.titled(WARN, "Guards that would refuse the correction", &refused.rows);
+    page.sections(&sections, &[Topic::Unmanaged, Topic::Expiring, Topic::Warned, Topic::Blocked]);
+    if let Some(refused) = sections.get(&Topic::Refused) {
+        page.titled(WARN, "Guards that would refuse the correction", refused);
     }
     words::drift_summary(plan).iter().for_each(|line| page.title(TITLE, line));
     if let Next::Apply(command) = view.next(plan) {
@@ -103,20 +103,19 @@ struct ChangeLine<'a> {
 }
 
 impl<'a> ChangeLine<'a> {
-    fn of_plan(mark: &str, style: Style, change: &'a Change) -> Self {
-        Self { style, mark: mark.into(), end: words::end(change).unwrap_or_default(), change }
-    }
-
-    /// A row of a drift begins with the state; "expired" is said by it.
-    fn of_drift(change: &'a Change) -> Self {
-        let standing = Standing::of_change(change);
-        let style = match (&change.held_by, standing) {
-            (Some(_), _) => WARN,
-            (None, Standing::Missing) => ADD,
-            (None, _) => REMOVE,
+    /// A row of a drift begins with the state instead of a sign; "expired" is said by it.
+    fn new(change: &'a Change, is_drift: bool) -> Self {
+        let (sign, style) = match (&change.held_by, change.action) {
+            (Some(_), _) => ("~", WARN),
+            (None, Action::Add) => ("+", ADD),
+            (None, Action::Remove) => ("-", REMOVE),
         };
-        let (mark, end) = (format!("{:<10}", standing.drift()), words::drift_end(change).unwrap_or_default());
-        Self { style, mark, end, change }
+        let (mark, end) = if is_drift {
+            (format!("{:<10}", Standing::of_change(change).drift()), words::drift_end(change))
+        } else {
+            (sign.into(), words::end(change))
+        };
+        Self { style, mark, end: end.unwrap_or_default(), change }
     }
 }
 
@@ -126,10 +125,6 @@ struct Terminal {
 }
 
 impl Terminal {
-    const fn new(layout: Layout) -> Self {
-        Self { text: String::new(), layout }
-    }
-
     fn paint(&self, style: Style, text: &str) -> String {
         paint(self.layout.color, style, text)
     }
@@ -149,17 +144,16 @@ impl Terminal {
     }
 
     /// The sections about these topics, in this order.
-    fn sections(&mut self, sections: &[Section], topics: &[Topic]) {
-        sections::about(sections, topics).for_each(|section| self.section(section));
+    fn sections(&mut self, sections: &Sections, topics: &[Topic]) {
+        sections::about(sections, topics).for_each(|(topic, rows)| self.section(topic, rows));
     }
 
-    fn section(&mut self, Section { topic, rows }: &Section) {
+    fn section(&mut self, topic: &Topic, rows: &[Row]) {
         let style = match topic {
             Topic::Refused => REMOVE,
-            Topic::Note | Topic::Later | Topic::LeftAlone | Topic::Settings | Topic::Expiring | Topic::Unmanaged => {
-                TITLE
-            }
-            _ => WARN,
+            Topic::Note => TITLE,
+            topic if *topic < Topic::Later => WARN,
+            _ => TITLE,
         };
         self.titled(style, topic.title(), rows);
     }
@@ -216,15 +210,12 @@ impl Terminal {
                 format!("{present} -> {}", counted(left, "member"))
             };
             self.heading(group, &members);
-            self.changes(labeled(&group.changes, label).map(|change| match change.action {
-                Action::Add => ChangeLine::of_plan("+", ADD, change),
-                Action::Remove => ChangeLine::of_plan("-", REMOVE, change),
-            }));
+            self.changes(labeled(&group.changes, label).map(|change| ChangeLine::new(change, false)));
             let held = labeled(&group.held, label).count() as u64;
             if held > 0 {
                 let until = if plan.blocked.is_empty() { "" } else { " until the blocked entries are resolved" };
                 self.title(WARN, &format!("  {} held{until}:", counted(held, "removal")));
-                self.changes(labeled(&group.held, label).map(|change| ChangeLine::of_plan("~", WARN, change)));
+                self.changes(labeled(&group.held, label).map(|change| ChangeLine::new(change, false)));
             }
             self.line("");
         }
@@ -308,7 +299,7 @@ pub fn report(report: &Report, layout: Layout) -> String {
     if !news.is_empty() {
         page.line("");
     }
-    sections::left(report).iter().for_each(|section| page.section(section));
+    sections::left(report).iter().for_each(|(topic, rows)| page.section(topic, rows));
     report_summary(report).iter().for_each(|line| page.title(TITLE, line));
     page.finish()
 }
@@ -395,11 +386,7 @@ fn rest(report: &Report) -> &'static str {
         return "Run `convoke apply` again, and resolve the problems above if they remain.";
     }
     let leaves = |kind| report.left_out.iter().any(|left_out| left_out.kind == kind);
-    let failed = |group: &GroupReport| group.failed.iter().any(|unmade| unmade.action == Action::Remove);
-    if leaves(LeftOutKind::Cap) && report.groups.iter().any(failed) {
-        "Resolve the problems above. Until then each run tries the failed removals first, and they count for \
-         `total_removals`; raise it, or pass the digest with --accept, to make the others."
-    } else if !report.made_its_changes() || leaves(LeftOutKind::Guard) {
+    if !report.made_its_changes() || leaves(LeftOutKind::Guard) {
         "Resolve the problems above, then run `convoke apply` again."
     } else if leaves(LeftOutKind::Waits) {
         "Run this again for the rest, after the members have joined their other groups."
@@ -420,13 +407,8 @@ fn still_different(report: &Report) -> Vec<String> {
         let cause = group.cause.unwrap_or(RestCause::LeftOut);
         by_cause.entry(cause).or_default().push(clean(group.name.as_str()));
     }
-    let line = |(cause, mut groups): (RestCause, Vec<String>)| {
-        let more = groups.len().saturating_sub(NAMED);
-        groups.truncate(NAMED);
-        groups.extend((more > 0).then(|| format!("{more} more")));
-        format!("{}: {}", cause.title(), groups.join(", "))
-    };
-    by_cause.into_iter().map(line).collect()
+    let by_cause = by_cause.into_iter();
+    by_cause.map(|(cause, groups)| format!("{}: {}", cause.title(), words::first(groups, NAMED))).collect()
 }
 
 /// What was done, in one line. Changes that were not made are never worded as made.

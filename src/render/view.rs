@@ -66,8 +66,11 @@ impl<'a> View<'a> {
         if plan.stale.is_some() {
             return Next::Nothing;
         }
-        if plan.refusals.iter().any(|refusal| !refusal.guard.is_limit()) {
-            return Next::Resolve(resolve(plan));
+        let others = plan.refusals.iter().map(|refusal| refusal.guard).filter(|guard| !guard.is_limit());
+        let others: BTreeSet<String> = others.map(|guard| guard.to_string()).collect();
+        if !others.is_empty() {
+            let others = others.into_iter().collect::<Vec<_>>().join(", ");
+            return Next::Resolve(format!("Resolve first, because --accept does not lift it: {others}."));
         }
         let Some(invocation) = self.invocation else { return Next::Nothing };
         match (plan.refusals.is_empty(), plan.summary.requests > 0, self.applying) {
@@ -91,18 +94,6 @@ impl<'a> View<'a> {
     pub(super) fn stale_help(&self) -> String {
         self.invocation.map(Invocation::stale_help).unwrap_or_default()
     }
-}
-
-/// Which refusals `--accept` lifts, and which it does not.
-fn resolve(plan: &Plan) -> String {
-    let named = |is_limit: bool| {
-        let guards = plan.refusals.iter().map(|refusal| refusal.guard).filter(|guard| guard.is_limit() == is_limit);
-        let names: BTreeSet<String> = guards.map(|guard| guard.to_string()).collect();
-        names.into_iter().collect::<Vec<_>>().join(", ")
-    };
-    let (limits, others) = (named(true), named(false));
-    let lifted = if limits.is_empty() { String::new() } else { format!(" It lifts only: {limits}.") };
-    format!("Resolve first, because --accept does not lift it: {others}.{lifted}")
 }
 
 /// A repository on the web that has the files.
@@ -132,17 +123,16 @@ impl Repository {
     }
 }
 
-/// A place in Markdown: a link if the repository is known.
+/// A place in Markdown: a link if the repository is known and has it.
 pub(super) fn place(origin: &Origin, repository: Option<&Repository>) -> String {
-    let label = escape::code(&origin.to_string());
-    repository.map_or_else(|| label.clone(), |repository| linked(&label, origin, repository))
+    linked(escape::code(&origin.to_string()), origin, repository)
 }
 
-/// A label in Markdown, linked to a place if it is inside the repository.
-pub(super) fn linked(label: &str, origin: &Origin, repository: &Repository) -> String {
-    match repository.path(&origin.file) {
-        Some(path) => escape::link(label, &repository.blob, &path, &format!("#L{}", origin.line)),
-        None => label.into(),
+/// A label in Markdown, linked to a place if the repository is known and has it.
+pub(super) fn linked(label: String, origin: &Origin, repository: Option<&Repository>) -> String {
+    match repository.and_then(|repository| Some((&repository.blob, repository.path(&origin.file)?))) {
+        Some((blob, path)) => escape::link(&label, blob, &path, &format!("#L{}", origin.line)),
+        None => label,
     }
 }
 

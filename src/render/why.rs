@@ -5,19 +5,16 @@ use anstyle::Style;
 use super::text::{ADD, DIM, Layout, REMOVE, TITLE, WARN, paint};
 use super::words::{origin, rosters, subject};
 use super::{clean, counted};
-use crate::model::Mode;
-use crate::model::{first_day, last_day};
-use crate::plan::{Claim, Standing, Why, WhyGroup};
+use crate::model::{Member, Mode, first_day, last_day};
+use crate::plan::{Claim, Why, WhyGroup};
 
 /// The memberships asked about, each with its state and the declaring lines.
 pub fn text(why: &Why, layout: Layout) -> String {
     let color = layout.color;
     let mut lines = Vec::new();
     if why.person.is_some() {
-        let unread = match why.unreadable.len() as u64 {
-            0 => String::new(),
-            count => format!("; {} cannot be read", counted(count, "group")),
-        };
+        let unread = counted(why.unreadable.len() as u64, "group");
+        let unread = if why.unreadable.is_empty() { String::new() } else { format!("; {unread} cannot be read") };
         lines.push(paint(color, TITLE, &(who(why) + &unread)));
         for group in &why.groups {
             lines.push(String::new());
@@ -77,10 +74,8 @@ fn gives(group: &WhyGroup) -> impl Iterator<Item = String> {
 }
 
 fn mode(group: &WhyGroup) -> String {
-    match group.mode {
-        Some(Mode::Exact) | None => String::new(),
-        Some(mode) => format!(" ({mode})"),
-    }
+    let unusual = group.mode.filter(|mode| *mode != Mode::Exact);
+    unusual.map(|mode| format!(" ({mode})")).unwrap_or_default()
 }
 
 fn who(why: &Why) -> String {
@@ -89,11 +84,11 @@ fn who(why: &Why) -> String {
     let present = groups(|group| group.present);
     let declared = groups(|group| !group.claims.is_empty());
     match why.members.as_slice() {
-        [] if why.groups.is_empty() && why.group.is_some() => {
-            format!("{person}: not a member of the account, and not declared for this group{}", meant(why))
-        }
         [] if why.groups.is_empty() => {
-            format!("{person}: not a member of the account, and no file names this person{}", meant(why))
+            let unnamed = if why.group.is_some() { "not declared for this group" } else { "no file names this person" };
+            let similar = (!why.similar.is_empty()).then(|| clean(&why.similar.join(" or ")));
+            let meant = similar.map(|similar| format!("; did you mean {similar}?")).unwrap_or_default();
+            format!("{person}: not a member of the account, and {unnamed}{meant}")
         }
         [] => format!("{person}: not a member of the account, declared for {declared}"),
         [member] if why.group.is_some() && why.groups.is_empty() => {
@@ -109,37 +104,26 @@ fn who(why: &Why) -> String {
     }
 }
 
-fn meant(why: &Why) -> String {
-    match why.similar.as_slice() {
-        [] => String::new(),
-        similar => format!("; did you mean {}?", clean(&similar.join(" or "))),
-    }
-}
-
-fn identity(member: &crate::model::Member) -> String {
-    match member.email {
-        Some(_) => format!("{}, id {}", subject(member), member.id),
-        None => subject(member),
-    }
+fn identity(member: &Member) -> String {
+    let id = member.email.as_ref().map(|_| format!(", id {}", member.id));
+    subject(member) + &id.unwrap_or_default()
 }
 
 fn word(group: &WhyGroup) -> (String, Style) {
-    let (word, style) = match (&group.blocked, group.standing, group.mode) {
-        (Some(why), ..) if group.present => return (format!("a member, but blocked: {why}"), WARN),
-        (Some(why), ..) => return (format!("declared, and cannot be applied: {why}"), WARN),
-        _ if group.held => ("a member, not declared; kept until the blocked entries of the group are resolved", WARN),
-        (.., None) => ("a member; no file declares the group", DIM),
-        (_, Standing::Declared, _) => ("a member, as declared", ADD),
-        (_, Standing::NotNow, _) => ("declared for another time, and not a member now", DIM),
-        (_, Standing::Missing, Some(Mode::Observe)) => ("declared and missing; the group is only observed", WARN),
-        (_, Standing::Missing, _) => ("declared, to be added", ADD),
-        (_, Standing::Undeclared | Standing::Expired, Some(Mode::Observe)) => {
-            ("a member and not declared; the group is only observed", WARN)
-        }
-        (_, Standing::Undeclared, Some(Mode::Additive)) => {
-            ("a member and not declared, which an additive group allows", DIM)
-        }
-        (_, Standing::Undeclared | Standing::Expired, _) => ("a member, to be removed", REMOVE),
+    if let Some(why) = &group.blocked {
+        let what = if group.present { "a member, but blocked" } else { "declared, and cannot be applied" };
+        return (format!("{what}: {why}"), WARN);
+    }
+    let (word, style) = match group.prospect {
+        "held" => ("a member, not declared; kept until the blocked entries of the group are resolved", WARN),
+        "unmanaged" => ("a member; no file declares the group", DIM),
+        "member" => ("a member, as declared", ADD),
+        "not_now" => ("declared for another time, and not a member now", DIM),
+        "missing" => ("declared and missing; the group is only observed", WARN),
+        "joins" => ("declared, to be added", ADD),
+        "unexpected" => ("a member and not declared; the group is only observed", WARN),
+        "additional" => ("a member and not declared, which an additive group allows", DIM),
+        _ => ("a member, to be removed", REMOVE),
     };
     (word.into(), style)
 }

@@ -5,7 +5,7 @@
 use super::counted;
 use super::escape::clean;
 use crate::model::{Member, Origin, RosterUse, Status, last_day};
-use crate::plan::{Action, Attribution, Author, AuthorKind, Change, GroupPlan, Plan, SideDoor, Since, Tally};
+use crate::plan::{Action, Attribution, Author, AuthorKind, Change, GroupPlan, Plan, SideDoor, Since, Summary, Tally};
 use crate::report::{Difference, StaleGroup, UnmadeChange};
 
 /// The address, or the id if there is none.
@@ -15,11 +15,8 @@ pub fn name(member: &Member) -> String {
 
 /// The member, and whether the invitation is still pending.
 pub fn subject(member: &Member) -> String {
-    let who = name(member);
-    match member.status {
-        Some(Status::Pending) => format!("{who} (pending)"),
-        Some(Status::Accepted) | None => who,
-    }
+    let pending = if member.status == Some(Status::Pending) { " (pending)" } else { "" };
+    name(member) + pending
 }
 
 /// Until when an addition lasts, or when the entry of somebody who leaves ended. Nothing for a member whom no entry
@@ -68,19 +65,18 @@ pub fn unmade(unmade: &UnmadeChange, place: Option<String>) -> String {
 /// What a stale plan would have changed in a group, and what is there now.
 pub fn stale(group: &StaleGroup) -> Vec<String> {
     const NAMED: usize = 20;
-    let planned = first(group.expected.iter().map(planned).collect(), NAMED);
-    let mut rows: Vec<String> = Vec::new();
-    rows.extend(group.refused.as_deref().map(clean));
-    match (&group.permissions, &group.difference, &group.renamed_to) {
-        _ if group.refused.is_some() => {}
-        (Some(changed), ..) => rows.push(format!("the group {}", clean(changed))),
-        (None, Some(difference), _) => {
-            rows.extend(self::difference(difference).map(|(member, what)| format!("{what}: {}", subject(member))));
+    let mut rows = match group {
+        StaleGroup { refused: Some(refused), .. } => vec![clean(refused)],
+        StaleGroup { permissions: Some(changed), .. } => vec![format!("the group {}", clean(changed))],
+        StaleGroup { difference: Some(difference), .. } => {
+            self::difference(difference).map(|(member, what)| format!("{what}: {}", subject(member))).collect()
         }
-        (None, None, Some(name)) => rows.push(format!("the group is now named {}", clean(name.as_str()))),
-        (None, None, None) => rows.push("the group no longer exists".into()),
+        StaleGroup { renamed_to: Some(name), .. } => vec![format!("the group is now named {}", clean(name.as_str()))],
+        _ => vec!["the group no longer exists".into()],
+    };
+    if !group.expected.is_empty() {
+        rows.push(format!("planned: {}", first(group.expected.iter().map(planned).collect(), NAMED)));
     }
-    rows.extend((!planned.is_empty()).then(|| format!("planned: {planned}")));
     rows
 }
 
@@ -112,10 +108,8 @@ fn planned(change: &Change) -> String {
 
 /// When and by whom the difference was made, if known.
 pub fn history(change: &Change) -> Option<String> {
-    let verb = match change.action {
-        Action::Remove => "added",
-        Action::Add => "removed",
-    };
+    // A member to remove was added, and the other way round.
+    let verb = if change.action == Action::Remove { "added" } else { "removed" };
     let attribution = change.by.as_deref();
     let time = change.added_at.or_else(|| attribution?.time);
     let time = time.map(|time| time.strftime(" %Y-%m-%d %H:%M UTC").to_string());
@@ -197,76 +191,56 @@ pub const fn no_difference(plan: &Plan) -> &'static str {
 
 /// The figures of a plan in one line, then further lines.
 pub fn summary(plan: &Plan) -> Vec<String> {
-    let summary = plan.summary;
-    let mut lines = Vec::new();
-    if !plan.has_planned_differences() && plan.blocked.is_empty() && !plan.is_partial() {
-        let in_sync = counted(plan.groups_in_sync(), "group");
-        let none = match plan.due {
-            true => "No changes are due",
-            false if !plan.later.is_empty() => "No changes today",
-            false => "No changes",
-        };
-        lines.push(format!("{none}. {in_sync} in sync."));
+    let Summary { adds, removes, changed, groups, .. } = plan.summary;
+    let first = if plan.has_planned_differences() || !plan.blocked.is_empty() || plan.is_partial() {
+        format!("Plan: {adds} to add, {removes} to remove in {changed} of {}", counted(groups, "group"))
     } else {
-        let (adds, removes, changed) = (summary.adds, summary.removes, summary.changed);
-        let groups = counted(summary.groups, "group");
-        lines.push(format!("Plan: {adds} to add, {removes} to remove in {changed} of {groups}"));
-    }
-    lines.extend(further(plan));
-    lines
+        let none = match (plan.due, plan.later.is_empty()) {
+            (true, _) => "No changes are due",
+            (false, false) => "No changes today",
+            (false, true) => "No changes",
+        };
+        format!("{none}. {} in sync.", counted(plan.groups_in_sync(), "group"))
+    };
+    std::iter::once(first).chain(further(plan)).collect()
 }
 
 /// The contents of a plan or a drift besides changes, one line each.
-pub fn further(plan: &Plan) -> Vec<String> {
-    let summary = plan.summary;
-    let left_out = plan.groups.iter().filter(|group| group.left_out && !group.differs()).count() as u64;
+fn further(plan: &Plan) -> impl Iterator<Item = String> {
+    let Summary { blocked, held, observed_only, .. } = plan.summary;
+    let not_compared = plan.groups.iter().filter(|group| group.left_out && !group.differs()).count() as u64;
+    let left_out = plan.left_out.len() as u64;
+    let observed = "in observed groups, where convoke does not write";
     let lines = [
-        (summary.blocked, "blocked", "blocked"),
-        (summary.held, "removal held", "removals held"),
-        (plan.left_out.len() as u64, "change left out", "changes left out"),
-        (
-            summary.observed_only,
-            "difference in observed groups, where convoke does not write",
-            "differences in observed groups, where convoke does not write",
-        ),
-        (left_out, "group not fully compared", "groups not fully compared"),
+        (blocked, format!("{blocked} blocked")),
+        (held, format!("{} held", counted(held, "removal"))),
+        (left_out, format!("{} left out", counted(left_out, "change"))),
+        (observed_only, format!("{} {observed}", counted(observed_only, "difference"))),
+        (not_compared, format!("{} not fully compared", counted(not_compared, "group"))),
     ];
-    let shown = lines.into_iter().filter(|(count, ..)| *count > 0);
-    shown.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect()
+    lines.into_iter().filter(|(count, _)| *count > 0).map(|(_, line)| line)
 }
 
 /// The figures of a drift in one line, then further lines.
 pub fn drift_summary(plan: &Plan) -> Vec<String> {
-    let beside = beside(plan);
-    if !plan.has_differences() && plan.blocked.is_empty() {
-        let in_sync = counted(plan.groups_in_sync(), "group");
-        if !beside.is_empty() {
-            return vec![format!("Drift: {}. The members of {in_sync} are in sync.", beside.join(", "))];
-        }
-        let mut lines = vec![format!("No drift. {in_sync} in sync.")];
-        if plan.account_in_sync() && plan.unmanaged_groups.is_empty() {
-            lines.push("The account is in sync.".into());
-        }
-        return lines;
-    }
-    let groups = counted(plan.groups.len() as u64, "group");
-    let changed = plan.groups.iter().filter(|group| group.differs()).count();
-    let Tally { missing, unexpected, expired, .. } = Tally::of(&plan.groups);
-    let figures = format!("{missing} missing, {unexpected} unexpected, {expired} expired");
-    let mut lines = vec![format!("Drift: {figures} in {changed} of {groups}")];
-    lines.extend(beside);
-    lines.extend(further(plan));
-    lines
-}
-
-fn beside(plan: &Plan) -> Vec<String> {
     let (direct, permissions) = (plan.side_doors(SideDoor::DirectAccess), plan.side_doors(SideDoor::Permissions));
-    let direct = match direct {
-        0 => None,
-        1 => Some("1 person with access beside the groups".to_owned()),
-        people => Some(format!("{people} people with access beside the groups")),
-    };
+    let people = if direct == 1 { "person" } else { "people" };
+    let direct = (direct > 0).then(|| format!("{direct} {people} with access beside the groups"));
     let permissions =
         (permissions > 0).then(|| format!("{} with other permissions than pinned", counted(permissions, "group")));
-    direct.into_iter().chain(permissions).collect()
+    let beside: Vec<String> = direct.into_iter().chain(permissions).collect();
+    let in_sync = counted(plan.groups_in_sync(), "group");
+    if plan.has_differences() || !plan.blocked.is_empty() {
+        let groups = counted(plan.groups.len() as u64, "group");
+        let changed = plan.groups.iter().filter(|group| group.differs()).count();
+        let Tally { missing, unexpected, expired, .. } = Tally::of(&plan.groups);
+        let figures = format!("{missing} missing, {unexpected} unexpected, {expired} expired");
+        let first = format!("Drift: {figures} in {changed} of {groups}");
+        std::iter::once(first).chain(beside).chain(further(plan)).collect()
+    } else if beside.is_empty() {
+        let whole = plan.account_in_sync().then(|| "The account is in sync.".into());
+        std::iter::once(format!("No drift. {in_sync} in sync.")).chain(whole).collect()
+    } else {
+        vec![format!("Drift: {}. The members of {in_sync} are in sync.", beside.join(", "))]
+    }
 }

@@ -175,29 +175,26 @@ impl Sheet {
     }
 
     pub fn plain(&mut self, blocks: impl IntoIterator<Item = SheetBlock>) {
-        self.push(String::new(), "", blocks, "");
+        let blocks = blocks.into_iter().collect();
+        self.push(SheetPart { before: String::new(), margin: "", blocks, after: "" });
     }
 
     /// Adds blocks that GitHub shows as an alert of this kind.
     pub fn alert(&mut self, kind: &str, blocks: impl IntoIterator<Item = SheetBlock>) {
-        self.push(format!("> [!{kind}]\n"), "> ", blocks, "\n");
+        let blocks = blocks.into_iter().collect();
+        self.push(SheetPart { before: format!("> [!{kind}]\n"), margin: "> ", blocks, after: "\n" });
     }
 
     pub fn folded(&mut self, title: &str, blocks: impl IntoIterator<Item = SheetBlock>) {
-        self.push(format!("<details><summary>{title}</summary>\n\n"), "", blocks, "</details>\n\n");
+        let (before, blocks) = (format!("<details><summary>{title}</summary>\n\n"), blocks.into_iter().collect());
+        self.push(SheetPart { before, margin: "", blocks, after: "</details>\n\n" });
     }
 
     /// Adds a part, without its empty blocks. A part without blocks is nothing.
-    fn push(
-        &mut self,
-        before: String,
-        margin: &'static str,
-        blocks: impl IntoIterator<Item = SheetBlock>,
-        after: &'static str,
-    ) {
-        let blocks: Vec<SheetBlock> = blocks.into_iter().filter(|block| !block.lines.is_empty()).collect();
-        if !blocks.is_empty() {
-            self.parts.push(SheetPart { before, margin, blocks, after });
+    fn push(&mut self, mut part: SheetPart) {
+        part.blocks.retain(|block| !block.lines.is_empty());
+        if !part.blocks.is_empty() {
+            self.parts.push(part);
         }
     }
 

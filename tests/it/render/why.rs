@@ -1,7 +1,7 @@
 //! The groups of a person, for people.
 
 use convoke::model::{RunStatus, Status};
-use convoke::plan::{Standing, Why, plan, why};
+use convoke::plan::{Why, plan, why};
 use convoke::render::text::Layout;
 use convoke::render::why::text;
 
@@ -120,8 +120,8 @@ fn shared_address_means_the_member_in_the_group() {
         assert_eq!(found.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(), groups, "{person}");
     }
     let everybody = why(None, Some(&"Open".into()), &desired, &current, &plan, time);
-    let rows: Vec<_> = everybody.groups.iter().map(|row| (row.present, row.standing)).collect();
-    assert_eq!(rows, [(true, Standing::Declared)]);
+    let rows: Vec<_> = everybody.groups.iter().map(|row| (row.present, row.prospect)).collect();
+    assert_eq!(rows, [(true, "member")]);
 }
 
 #[test]
