@@ -35,7 +35,7 @@ pub struct Check {
     pub seen: String,
     /// What to do; null if there is nothing to do.
     pub help: Option<&'static str>,
-    /// Names and addresses, only for the text.
+    /// Names and addresses, which the text shows and the document leaves out.
     #[serde(skip)]
     pub details: Vec<String>,
 }

@@ -54,8 +54,8 @@ pub async fn run(args: &DriftArgs, output: &mut Output) -> Result<Exit> {
         output.side_output(files::write(path, files::PUBLIC, &|file| file.write_all(text.as_bytes())));
     }
     let (plan, exit) = examined?;
-    let reports_more = plan.reports_more() || !(plan.blocked.is_empty() && plan.refusals.is_empty());
-    if !output.args.quiet || plan.has_differences() || reports_more || !plan.expiring.is_empty() {
+    let lists_nothing = plan.blocked.is_empty() && plan.refusals.is_empty() && plan.expiring.is_empty();
+    if !output.args.quiet || plan.has_differences() || plan.reports_more() || !lists_nothing {
         show::drift(&plan, View::of(&apply), output);
     }
     output.cost();

@@ -107,7 +107,7 @@ pub fn report_to_step(summary: &str, status: RunStatus, digest: Option<Digest>, 
     }
 }
 
-/// A variable that is not empty.
+/// A variable that is set and not empty, in whatever encoding it is.
 pub fn os_variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

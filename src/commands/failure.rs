@@ -89,7 +89,8 @@ impl Failure {
         self.error.downcast_ref()
     }
 
-    pub fn failed(&self) -> Failed<'_> {
+    /// The document of the failure, after so many requests if any could be sent.
+    pub fn failed(&self, requests: Option<u64>) -> Failed<'_> {
         let problems: Vec<_> = self.problems().into_iter().flat_map(Problems::iter).collect();
         Failed {
             format_version: FAILURE_VERSION,
@@ -99,7 +100,7 @@ impl Failure {
             help: self.help.as_deref(),
             problems,
             api: self.error.downcast_ref(),
-            requests: None,
+            requests,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::cloudflare::Client;
 use crate::model::whole_second;
 use crate::render::escape::clean_lines;
 use crate::render::text::{ADD, Layout, REMOVE, WARN, paint};
-use crate::render::{self, Failed, Format, counted};
+use crate::render::{self, Format, counted};
 
 const DEFAULT_WIDTH: usize = 100;
 
@@ -158,7 +158,7 @@ impl Output {
     /// Writes a failure as the result, if the format is not text.
     pub fn failed_result(&mut self, failure: &Failure) {
         let requests = self.client.as_ref().map(Client::requests);
-        show::failure(&Failed { requests, ..failure.failed() }, &self.command.clone(), self);
+        show::failure(&failure.failed(requests), &self.command.clone(), self);
     }
 
     fn message(&mut self, level: Level, message: &str, help: Option<&str>) {

@@ -114,11 +114,7 @@ fn digest(sources: &[Source]) -> Digest {
     Digest::of(digests.join("\n").as_bytes())
 }
 
-/// Reads all groups with their members, and all members of the account.
-///
-/// # Errors
-///
-/// If anything cannot be read completely.
+/// Reads all groups with their members, and all members of the account. An incomplete reading is an error.
 async fn read(client: &Client) -> Result<Observed> {
     let mut observed = Observed { groups: client.user_groups().await?, ..Observed::default() };
     let everything = observed.groups.keys().copied().collect();
