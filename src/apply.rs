@@ -252,7 +252,11 @@ impl ApplyRun<'_> {
         for group in groups.iter_mut().filter(|group| leaves(group)) {
             match &refusal {
                 None => group.delete(member).await,
-                Some(reason) if group.ledger.is_open(member) => group.ledger.keep(member, kept(reason), false),
+                Some(reason) if group.ledger.is_open(member) => {
+                    let cause = "kept, because the member could not join the other group: ";
+                    let cause = if reason.starts_with("kept") { "" } else { cause };
+                    group.ledger.keep(member, format!("{cause}{reason}"), false);
+                }
                 Some(_) => {}
             }
             self.finish_one();
@@ -324,14 +328,6 @@ impl ApplyRun<'_> {
             () = self.context.client.ended(false), if !self.is_stopped() => {}
         }
         self.context.client.note_wait(began);
-    }
-}
-
-fn kept(reason: &str) -> String {
-    if reason.starts_with("kept") {
-        reason.to_owned()
-    } else {
-        format!("kept, because the member could not join the other group: {reason}")
     }
 }
 

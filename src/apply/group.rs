@@ -198,9 +198,9 @@ impl<'a> GroupRun<'a> {
             // The API refuses to remove a member who is not in the group, or not in the account. The removal counts as
             // done once a reading shows it.
             Err(error) if error.concerns_one_member() => {
-                self.ledger.record(member, State::SaidToBeGone(refusal(&error)));
+                self.ledger.record_all([&member], &State::SaidToBeGone(refusal(&error)));
             }
-            Err(error) => self.ledger.record(member, State::Failed(refusal(&error))),
+            Err(error) => self.ledger.record_all([&member], &State::Failed(refusal(&error))),
         }
     }
 

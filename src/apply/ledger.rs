@@ -53,12 +53,6 @@ impl<'a> Ledger<'a> {
         Self { changes, left_first: BTreeSet::new() }
     }
 
-    pub fn record(&mut self, member: MemberId, state: State) {
-        if let Some((_, recorded)) = self.changes.get_mut(&member) {
-            *recorded = state;
-        }
-    }
-
     /// Records why a removal is not made, or not sent again; if it `awaits`, until another group shows the member.
     pub fn keep(&mut self, member: MemberId, reason: String, awaits: bool) {
         if let Some((_, state)) = self.changes.get_mut(&member) {
@@ -111,7 +105,11 @@ impl<'a> Ledger<'a> {
 
     /// Records a state for every change of the request.
     pub fn record_all<'m>(&mut self, members: impl IntoIterator<Item = &'m MemberId>, state: &State) {
-        members.into_iter().for_each(|member| self.record(*member, state.clone()));
+        for member in members {
+            if let Some((_, recorded)) = self.changes.get_mut(member) {
+                *recorded = state.clone();
+            }
+        }
     }
 
     /// Records the members seen in the group. Changes that were sent, not refused and are visible are proven.

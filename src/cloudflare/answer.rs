@@ -166,11 +166,7 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
 impl Envelope {
     /// Why an answer with status 200 cannot be used.
     pub(super) fn contradiction(&self) -> Option<&'static str> {
-        let has_errors = match &self.errors {
-            Value::Null => false,
-            Value::Array(errors) => !errors.is_empty(),
-            _ => true,
-        };
+        let has_errors = !self.errors.is_null() && self.errors.as_array().is_none_or(|errors| !errors.is_empty());
         match &self.success {
             Value::Bool(true) if has_errors => Some("it has \"success\": true and errors"),
             Value::Bool(true) if !self.has_result => Some("it has no \"result\""),

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::answer::{classify, wait_in_body};
 use super::client::Client;
-use super::config::{ClientConfig, ClientError};
+use super::config::ClientConfig;
 use super::error::{ApiError, ApiErrorKind, Fate};
 use super::http::{self, HttpAnswer};
 use super::pacer::{Pace, Pacer, Ticket, Wait, WaitReason};
@@ -59,13 +59,13 @@ pub struct Answered<T> {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub config: ClientConfig,
-    http: reqwest::Client,
+    pub http: reqwest::Client,
     pub pacer: Pacer,
-    on_their_way: Semaphore,
+    pub on_their_way: Semaphore,
     /// The time of the stop. If a change was in flight then, the time when the last such change ended. No change starts
     /// after a stop.
-    stopped: watch::Sender<Option<Instant>>,
-    history: Mutex<ClientHistory>,
+    pub stopped: watch::Sender<Option<Instant>>,
+    pub history: Mutex<ClientHistory>,
 }
 
 /// What the client has sent, and what earlier requests showed that affects later ones.
@@ -88,19 +88,6 @@ pub(super) struct ClientHistory {
     pub readings: BTreeMap<Option<GroupId>, Instant>,
     /// When the run last asked a question, or when its last wait of [`LONG_WAIT`] or longer ended or will end.
     interrupted: Option<Instant>,
-}
-
-impl Shared {
-    pub(super) fn new(config: ClientConfig) -> Result<Self, ClientError> {
-        Ok(Self {
-            http: http::connections(&config)?,
-            pacer: Pacer::default(),
-            on_their_way: Semaphore::new(config.concurrency()),
-            stopped: watch::Sender::new(None),
-            history: Mutex::default(),
-            config,
-        })
-    }
 }
 
 impl Client {
@@ -293,12 +280,13 @@ impl Client {
         match reply {
             Ok(answer) if answer.status == 429 => {
                 let wait = answer.retry_after.or_else(|| wait_in_body(answer.body.as_ref().ok()?));
+                let wait = wait.or_else(|| answer.allowances.iter().map(|allowance| allowance.reset).max());
                 if let Some(wait) = wait.filter(|wait| *wait >= LONG_WAIT) {
                     // Every request waits so long, even if this one is not sent again.
                     let mut history = self.history();
                     history.interrupted = history.interrupted.max(Instant::now().checked_add(wait));
                 }
-                ticket.refused(wait, &answer.allowances);
+                ticket.refused(wait);
             }
             Ok(answer) => ticket.answered(&answer.allowances),
             Err(_) => drop(ticket),

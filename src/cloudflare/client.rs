@@ -1,26 +1,27 @@
 //! The operations of the API that convoke needs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::answer::{ListPage, RawAnswer};
 use super::call::{Answered, Call, Shared};
 use super::config::{ClientConfig, ClientError, Credentials};
 use super::error::{ApiError, ApiErrorKind, Fate};
+use super::http;
 use super::listing::Listing;
-use super::pacer::Wait;
+use super::pacer::{Pacer, Wait};
 use super::retry::Retry;
 use super::search::MemberSearch;
 use super::wire::{self, ApiOperation, AuditEntry};
 use crate::model::{
-    AccountInfo, Email, GroupId, GroupRef, GroupSummary, MemberId, Membership, Person, ScimGroup, TokenOwner,
+    AccountInfo, Email, GroupId, GroupRef, GroupSummary, Member, MemberId, Membership, Person, ScimGroup, TokenOwner,
     TokenUser, UserId,
 };
 
@@ -56,7 +57,15 @@ impl Client {
     ///
     /// If the credentials cannot be sent, or TLS cannot be set up.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
-        Ok(Self { shared: Arc::new(Shared::new(config)?), settles: false })
+        let shared = Shared {
+            http: http::connections(&config)?,
+            pacer: Pacer::default(),
+            on_their_way: Semaphore::new(config.concurrency()),
+            stopped: watch::Sender::new(None),
+            history: Mutex::default(),
+            config,
+        };
+        Ok(Self { shared: Arc::new(shared), settles: false })
     }
 
     /// The number of HTTP requests sent so far, including retries.
@@ -117,7 +126,8 @@ impl Client {
         let (members, began) =
             Listing::new(self, call, GROUPS_PER_PAGE, |member: &wire::GroupMember| member.id).read().await?;
         self.history().readings.insert(Some(group.id), began);
-        Ok(members.into_iter().map(|(id, member)| (id, member.into())).collect())
+        let member = |(id, wire::GroupMember { email, status, .. })| (id, Member { id, email, status });
+        Ok(members.into_iter().map(member).collect())
     }
 
     /// All members of the account.

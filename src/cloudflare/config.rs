@@ -154,14 +154,6 @@ impl Credentials {
         let secret = secret.expose_secret();
         if secret.len() < LEAST_REDACTED { text.to_owned() } else { text.replace(secret, "[redacted]") }
     }
-
-    /// The same for the body of an answer. Everything that is read from an answer can be shown somewhere.
-    pub(super) fn redact_body(&self, body: Vec<u8>) -> Vec<u8> {
-        match std::str::from_utf8(&body) {
-            Ok(text) => self.redact(text).into_bytes(),
-            Err(_) => body,
-        }
-    }
 }
 
 /// A URL without the user and the password before the host.

@@ -90,7 +90,10 @@ async fn read(call: &Call, credentials: &Credentials, response: &mut reqwest::Re
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(credentials.redact_body(body))
+    Ok(match String::from_utf8(body) {
+        Ok(text) => credentials.redact(&text).into_bytes(),
+        Err(error) => error.into_bytes(),
+    })
 }
 
 /// The error of a call without a complete answer.

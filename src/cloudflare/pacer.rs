@@ -100,8 +100,8 @@ impl Ticket<'_> {
     }
 
     /// The request was refused because of the rate limit.
-    pub(super) fn refused(mut self, retry_after: Option<Duration>, allowances: &[RateAllowance]) {
-        self.settle(|limiter, stamp| limiter.refused(Instant::now().into_std(), stamp, retry_after, allowances));
+    pub(super) fn refused(mut self, retry_after: Option<Duration>) {
+        self.settle(|limiter, stamp| limiter.refused(Instant::now().into_std(), stamp, retry_after));
     }
 
     fn settle(&mut self, record: impl FnOnce(&mut Limiter, Stamp)) {
@@ -197,7 +197,7 @@ mod tests {
         let pacer = Pacer::default();
         let start = Instant::now();
         let minute = Duration::from_secs(60);
-        admitted(&pacer, minute).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
+        admitted(&pacer, minute).await.unwrap().refused(Some(Duration::from_secs(30)));
         let probe = admitted(&pacer, minute).await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 30);
         probe.answered(&left(1000, 300));
@@ -209,7 +209,7 @@ mod tests {
     async fn too_long_wait_fails_immediately() {
         let pacer = Pacer::default();
         let start = Instant::now();
-        admitted(&pacer, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(30)), &[]);
+        admitted(&pacer, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(30)));
         let wait = admitted(&pacer, Duration::from_secs(29)).await.unwrap_err();
         assert_eq!(wait, Duration::from_secs(30));
         assert_eq!(start.elapsed(), Duration::ZERO);
@@ -219,7 +219,7 @@ mod tests {
     async fn a_wait_is_announced_while_it_lasts() {
         let pacer = Pacer::default();
         let mut watched = pacer.waits.subscribe();
-        admitted(&pacer, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(9)), &[]);
+        admitted(&pacer, Duration::ZERO).await.unwrap().refused(Some(Duration::from_secs(9)));
         let (admitted, seen) = tokio::join!(admitted(&pacer, Duration::from_secs(10)), async {
             watched.changed().await.unwrap();
             pacer.longest_wait()
@@ -233,7 +233,7 @@ mod tests {
     async fn abandoned_request_frees_its_place() {
         let pacer = Pacer::default();
         let minute = Duration::from_secs(60);
-        admitted(&pacer, minute).await.unwrap().refused(Some(Duration::from_secs(1)), &[]);
+        admitted(&pacer, minute).await.unwrap().refused(Some(Duration::from_secs(1)));
         let probe = admitted(&pacer, minute).await.unwrap();
         let (_, next) = tokio::join!(
             async {

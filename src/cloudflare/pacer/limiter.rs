@@ -150,13 +150,8 @@ impl Limiter {
         }
     }
 
-    pub(super) fn refused(
-        &mut self,
-        now: Instant,
-        stamp: Stamp,
-        retry_after: Option<Duration>,
-        allowances: &[RateAllowance],
-    ) {
+    /// Records a refusal because of the rate limit.
+    pub(super) fn refused(&mut self, now: Instant, stamp: Stamp, retry_after: Option<Duration>) {
         self.settled += 1;
         // Refusals of requests that were sent before the last refusal arrived say nothing new: a burst that hits the
         // limit is one refusal, however many of its requests are refused.
@@ -164,10 +159,9 @@ impl Limiter {
             self.refusals = self.refusals.saturating_add(1);
         }
         self.last_refused = Some(now);
-        let asked = retry_after.or_else(|| allowances.iter().map(|allowance| allowance.reset).max());
         // If a server refuses again after the wait that it requested, use a longer wait.
         let own = |first: Duration, step: u32| first.saturating_mul(1 << step.min(16)).min(LONGEST);
-        let wait = match asked {
+        let wait = match retry_after {
             Some(asked) if self.refusals > 1 => asked.max(own(Duration::from_millis(100), self.refusals - 2)),
             Some(asked) => asked,
             None => own(SECOND, self.refusals.saturating_sub(1)),

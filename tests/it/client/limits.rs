@@ -66,6 +66,15 @@ async fn too_long_wait_is_reported_immediately() {
 }
 
 #[tokio::test]
+async fn refusal_without_time_waits_for_the_quota() {
+    let server =
+        Server::start(|_, _| Reply::error(429, 10_429, "slow down").with("ratelimit", "\"default\";r=0;t=290")).await;
+    let error = server.client().group_members(&group()).await.unwrap_err();
+    assert!(error.to_string().contains("would be allowed in 290 s"), "{error}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn retry_after_of_a_fault_is_obeyed() {
     let server = Server::start(|before, request| match before {
         0 => Reply::status(503, "").with("retry-after", "1"),

@@ -90,9 +90,7 @@ fn run(server: &mut Server, total: usize, concurrency: usize, latency: Duration)
                     limiter.answered(now, stamp, &allowances);
                     done += 1;
                 }
-                Some((Some(retry_after), allowances)) => {
-                    limiter.refused(now, stamp, Some(retry_after), &allowances);
-                }
+                Some((Some(retry_after), _)) => limiter.refused(now, stamp, Some(retry_after)),
             }
         }
     }
@@ -167,18 +165,12 @@ fn low_quota_is_spread_except_for_pressing_requests() {
 }
 
 #[test]
-fn refusal_without_time_uses_quotas_or_grows() {
-    let mut limiter = Limiter::default();
-    let now = Instant::now();
-    let stamp = go(&mut limiter, now);
-    limiter.refused(now, stamp, None, &allowance(0, 17));
-    assert_eq!(wait(&mut limiter, now), seconds(17));
-
+fn waits_after_refusals_without_time_grow() {
     let mut limiter = Limiter::default();
     let mut now = Instant::now();
     for expected in [1, 2, 4, 8] {
         let stamp = go(&mut limiter, now);
-        limiter.refused(now, stamp, None, &[]);
+        limiter.refused(now, stamp, None);
         assert_eq!(wait(&mut limiter, now), seconds(expected));
         now += seconds(expected);
     }
@@ -190,7 +182,7 @@ fn refusals_of_requests_sent_together_count_once() {
     let now = Instant::now();
     let stamps: Vec<_> = (0..8).map(|_| go(&mut limiter, now)).collect();
     for (step, stamp) in (1..).zip(stamps) {
-        limiter.refused(now + Duration::from_millis(step), stamp, None, &[]);
+        limiter.refused(now + Duration::from_millis(step), stamp, None);
     }
     assert_eq!(wait(&mut limiter, now + Duration::from_millis(8)), seconds(1));
 }
@@ -201,7 +193,7 @@ fn zero_retry_after_still_waits() {
     let now = Instant::now();
     for _ in 0..2 {
         let stamp = go(&mut limiter, now);
-        limiter.refused(now, stamp, Some(Duration::ZERO), &[]);
+        limiter.refused(now, stamp, Some(Duration::ZERO));
     }
     assert_eq!(wait(&mut limiter, now), Duration::from_millis(100));
 }
@@ -211,7 +203,7 @@ fn one_request_probes_after_a_stop() {
     let mut limiter = Limiter::default();
     let now = Instant::now();
     let stamp = go(&mut limiter, now);
-    limiter.refused(now, stamp, Some(seconds(5)), &[]);
+    limiter.refused(now, stamp, Some(seconds(5)));
     let later = now + seconds(5);
     let probe = go(&mut limiter, later);
     assert_eq!(limiter.turn(later, Pace::Even), Admission::AwaitAnswer);
