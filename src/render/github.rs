@@ -21,7 +21,7 @@ const MOST: usize = 10;
 /// The maximum number of people in one annotation.
 const NAMED: usize = 10;
 
-/// The commands of an annotation, by level.
+// The runner's commands for annotations, from the most serious level down. GitHub limits the number of each.
 const ERROR: &str = "error";
 const WARNING: &str = "warning";
 const NOTICE: &str = "notice";

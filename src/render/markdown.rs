@@ -22,10 +22,10 @@ use sheet::{Rank, Sheet, SheetBlock, list};
 /// write the page of a plan. The first line is the title.
 fn sheet(command: &str, lines: &[String], foot: String) -> Sheet {
     let page = if matches!(command, "show" | "undo") { "plan" } else { command };
-    let (title, further) = lines.split_at(lines.len().min(1));
-    let paragraphs = [title.concat(), further.join(" · ")];
-    let head: String = paragraphs.iter().filter(|text| !text.is_empty()).map(|text| format!("{text}\n\n")).collect();
-    Sheet::new(format!("<!-- convoke:{page} -->\n### {head}"), foot)
+    let title = lines.first().map_or("", String::as_str);
+    let further = lines.get(1..).unwrap_or_default().join(" · ");
+    let end = if further.is_empty() { "" } else { "\n\n" };
+    Sheet::new(format!("<!-- convoke:{page} -->\n### {title}\n\n{further}{end}"), foot)
 }
 
 /// How much a page tells, if there is too much for it. Links go first, then everything about a change but its name.

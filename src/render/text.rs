@@ -77,7 +77,7 @@ pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
     page.sections(&sections, &[Topic::HeldExpired]);
     for group in plan.groups.iter().filter(|group| group.differs()) {
         page.heading(group, &counted(group.observed.len() as u64, "member"));
-        page.changes(group.changes.iter().chain(&group.held).map(|change| ChangeLine::new(change, true)));
+        page.changes(group.changes.iter().chain(&group.held), true);
         page.line("");
     }
     page.sections(&sections, &[Topic::Unmanaged, Topic::Expiring, Topic::Warned, Topic::Blocked]);
@@ -98,6 +98,7 @@ pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
 struct ChangeLine<'a> {
     style: Style,
     mark: String,
+    name: String,
     end: String,
     change: &'a Change,
 }
@@ -115,7 +116,7 @@ impl<'a> ChangeLine<'a> {
         } else {
             (sign.into(), words::end(change))
         };
-        Self { style, mark, end: end.unwrap_or_default(), change }
+        Self { style, mark, name: name(&change.member), end: end.unwrap_or_default(), change }
     }
 }
 
@@ -210,12 +211,12 @@ impl Terminal {
                 format!("{present} -> {}", counted(left, "member"))
             };
             self.heading(group, &members);
-            self.changes(labeled(&group.changes, label).map(|change| ChangeLine::new(change, false)));
+            self.changes(labeled(&group.changes, label), false);
             let held = labeled(&group.held, label).count() as u64;
             if held > 0 {
                 let until = if plan.blocked.is_empty() { "" } else { " until the blocked entries are resolved" };
                 self.title(WARN, &format!("  {} held{until}:", counted(held, "removal")));
-                self.changes(labeled(&group.held, label).map(|change| ChangeLine::new(change, false)));
+                self.changes(labeled(&group.held, label), false);
             }
             self.line("");
         }
@@ -236,16 +237,16 @@ impl Terminal {
     }
 
     /// The changes of a group in columns. What does not fit continues on the next line, between two facts.
-    fn changes<'a>(&mut self, rows: impl Iterator<Item = ChangeLine<'a>>) {
+    fn changes<'a>(&mut self, changes: impl Iterator<Item = &'a Change>, is_drift: bool) {
         /// Longer addresses move only their own facts to the right.
         const LONGEST: usize = 44;
-        let rows: Vec<(String, ChangeLine<'_>)> = rows.map(|row| (name(&row.change.member), row)).collect();
-        let who = rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0).min(LONGEST);
-        let end = rows.iter().map(|(_, row)| row.end.width()).max().unwrap_or(0);
-        for (name, row) in &rows {
+        let rows: Vec<ChangeLine<'_>> = changes.map(|change| ChangeLine::new(change, is_drift)).collect();
+        let who = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).min(LONGEST);
+        let end = rows.iter().map(|row| row.end.width()).max().unwrap_or(0);
+        for row in &rows {
             let begin = INDENT + row.mark.width() + 1;
-            let mut line = format!("  {}", self.paint(row.style, &format!("{} {name}", row.mark)));
-            let mut width = begin + name.width();
+            let mut line = format!("  {}", self.paint(row.style, &format!("{} {}", row.mark, row.name)));
+            let mut width = begin + row.name.width();
             let pad = |line: &mut String, width: &mut usize, to: usize| {
                 line.push_str(&" ".repeat(to.saturating_sub(*width)));
                 *width = to.max(*width);
