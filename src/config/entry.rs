@@ -1,11 +1,7 @@
 //! Reads lists of people: of a group, a roster or `protected`.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
 use std::fmt;
 use std::sync::Arc;
-
-use foldhash::fast::RandomState;
 
 use super::node::{Node, Value};
 use super::problem::quoted;
@@ -76,16 +72,8 @@ impl Reader<'_> {
             }
             entries.extend(read(self, item));
         }
-        let mut first: HashMap<&PersonOrRoster, Position, RandomState> = HashMap::default();
-        for Entry { who, at, .. } in &entries {
-            match first.entry(who) {
-                Slot::Vacant(slot) => drop(slot.insert(*at)),
-                Slot::Occupied(first) => {
-                    let message = format!("{who} is listed twice in {whose}");
-                    self.refuse_again(*at, message, *first.get(), "it is first listed here");
-                }
-            }
-        }
+        let places = entries.iter().map(|entry| (&entry.who, entry.at));
+        self.refuse_twice(places, |who| format!("{who} is listed twice in {whose}"));
         entries
     }
 

@@ -188,16 +188,16 @@ impl Reader<'_> {
         let entries = self.mapping("`settings`", field, "write the settings below it, or remove it");
         let mut fields = self.fields("`settings`", entries.unwrap_or_default(), &SETTINGS);
         let limits = fields.remove("limits").map(|field| self.limits(field)).unwrap_or_default();
-        let mut protected = Vec::new();
-        if let Some(field) = fields.remove("protected") {
-            let origin = self.origin(field.key);
+        *protected_list = fields.remove("protected").map(|field| {
             let (what, help) = ("`protected`", "write `protected: []` for nobody");
             let entries = self.people(what, what, field, help, Self::protected);
-            let person = |entry: &Entry| Some((entry.person()?.clone(), self.origin(entry.at)));
-            let people = entries.iter().filter_map(person);
-            protected.extend(people.map(|(person, origin)| Protected { person, origin }));
-            *protected_list = Some(DeclaredList { name: "protected".into(), origin, entries });
-        }
+            DeclaredList { name: "protected".into(), origin: self.origin(field.key), entries }
+        });
+        let protected = protected_list
+            .iter()
+            .flat_map(|list| &list.entries)
+            .filter_map(|entry| Some(Protected { person: entry.person()?.clone(), origin: self.origin(entry.at) }));
+        let protected = protected.collect();
         let choices = [Unmanaged::Ignore, Unmanaged::Report, Unmanaged::Refuse];
         let unmanaged = self.setting(fields.remove("unmanaged_groups"), |reader, field| reader.choice(field, &choices));
         let choices = [Unmanaged::Ignore, Unmanaged::Report];
@@ -296,15 +296,8 @@ impl Reader<'_> {
     /// The texts of a list. Reports those that are in it twice.
     fn distinct<'n>(&mut self, what: &str, field: Field<'n>, help: &str) -> Option<Vec<(Position, &'n str)>> {
         let texts = self.texts(what, field, help)?;
-        let mut places = BTreeMap::new();
-        for (at, text) in &texts {
-            if let Some(first) = places.get(text) {
-                let message = format!("{} is listed twice in `{}`", quoted(text), field.name);
-                self.refuse_again(*at, message, *first, "it is first listed here");
-            } else {
-                places.insert(*text, *at);
-            }
-        }
+        let places = texts.iter().map(|(at, text)| (*text, *at));
+        self.refuse_twice(places, |text| format!("{} is listed twice in `{}`", quoted(text), field.name));
         Some(texts)
     }
 

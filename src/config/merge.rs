@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::entry::{Entry, PersonOrRoster};
 use super::file::{Declared, DeclaredGroup, DeclaredList};
-use super::problem::{Problem, Problems, nearest, quoted, shortened};
+use super::problem::{Problem, Problems, nearest, quoted};
 use crate::model::{Desired, DesiredGroup, DesiredMember, GroupId, GroupName, Origin, RosterUse, Terms};
 
 /// The maximum depth of rosters that use each other.
@@ -105,30 +105,26 @@ fn check_exclusions(groups: &BTreeMap<GroupName, DeclaredGroup>, report: &mut Pr
     let unknown = named.filter(|(name, _)| !groups.contains_key(*name));
     let unknown = unknown.map(|(name, origin)| (name.as_str(), origin.clone()));
     let known: Vec<&str> = groups.keys().map(GroupName::as_str).collect();
-    report_unknown(unknown, &known, report, |name| {
-        let message = format!("group {} in `exclusive_with` is not declared", quoted(name));
-        (message, "declare the group, or remove it from `exclusive_with`".into())
-    });
+    report_unknown("group", unknown, &known, "declare the group, or remove it from `exclusive_with`", report);
 }
 
-/// Reports unknown names: each with its message, and a similar name or another remedy. The search for similar names
-/// stops after [`MOST_COMPARISONS`].
+/// Reports undeclared names, each with a similar name or another remedy. The search for similar names stops after
+/// [`MOST_COMPARISONS`].
 fn report_unknown<'n>(
+    what: &str,
     unknown: impl Iterator<Item = (&'n str, Origin)>,
     known: &[&str],
+    help: &str,
     report: &mut Problems,
-    explain: impl Fn(&str) -> (String, String),
 ) {
-    let mut comparisons = 0;
-    for (name, origin) in unknown {
+    for (count, (name, origin)) in (1..).zip(unknown) {
         if report.is_full() {
             return;
         }
-        comparisons += known.len();
-        let meant = (comparisons <= MOST_COMPARISONS).then(|| nearest(name, known.iter().copied())).flatten();
-        let (message, help) = explain(name);
-        let help = meant.map_or(help, |meant| format!("did you mean {}?", quoted(meant)));
-        report.push(Problem::at(&origin, message).help(help));
+        let is_searched = known.len().saturating_mul(count) <= MOST_COMPARISONS;
+        let meant = if is_searched { nearest(name, known.iter().copied()) } else { None };
+        let help = meant.map_or(help.into(), |meant| format!("did you mean {}?", quoted(meant)));
+        report.push(Problem::at(&origin, format!("{what} {} is not declared", quoted(name))).help(help));
     }
 }
 
@@ -156,10 +152,8 @@ impl Rosters {
             .chain(rosters)
             .flat_map(|(file, entries)| uses(entries).map(move |(name, entry)| (name, Origin::new(file, entry.at))));
         let known: Vec<&str> = self.0.keys().map(|name| &**name).collect();
-        report_unknown(places.filter(|(name, _)| !self.0.contains_key(*name)), &known, report, |name| {
-            let help = format!("declare it under `rosters:` in any of the files: `{}: […]`", shortened(name));
-            (format!("roster {} is not declared", quoted(name)), help)
-        });
+        let unknown = places.filter(|(name, _)| !self.0.contains_key(*name));
+        report_unknown("roster", unknown, &known, "declare it under `rosters:` in any of the files", report);
     }
 
     /// Measures each roster. Reports cycles, rosters that are nested too deep, and the first group that exceeds the

@@ -1,9 +1,13 @@
 //! Reads any part of a file: mappings and their keys, lists, and single values such as ids, numbers, limits and times.
 //! Every problem goes to the report.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::str::FromStr;
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use super::node::{MERGE_KEY, Node, Value};
 use super::problem::{Problem, Problems, did_you_mean, quoted, shortened};
@@ -61,6 +65,21 @@ impl Reader<'_> {
         } else {
             problem.related(self.origin(first), label).help("remove one of the two")
         });
+    }
+
+    /// Reports each item that an earlier place has too.
+    pub fn refuse_twice<T: Copy + Eq + Hash>(
+        &mut self,
+        items: impl Iterator<Item = (T, Position)>,
+        message: impl Fn(T) -> String,
+    ) {
+        let mut first: HashMap<T, Position, RandomState> = HashMap::default();
+        for (item, at) in items {
+            match first.entry(item) {
+                Slot::Vacant(slot) => drop(slot.insert(at)),
+                Slot::Occupied(first) => self.refuse_again(at, message(item), *first.get(), "it is first listed here"),
+            }
+        }
     }
 
     /// Refuses what cannot be read, so that there is no value.

@@ -122,7 +122,7 @@ groups:
     error: groups/first.yaml:21:9: roster "ser" is not declared
       |       - roster: ser
       |         ^
-      help: declare it under `rosters:` in any of the files: `ser: […]`
+      help: declare it under `rosters:` in any of the files
 
     error: groups/first.yaml:23:9: unknown key "untill" in an entry
       |         untill: 2026-12-31
@@ -440,12 +440,12 @@ fn an_unknown_group_in_exclusive_with_is_refused() {
     assert_snapshot!(nothing().file("convoke.yaml", file).run("validate"), @r#"
     exit 65
     -- stderr
-    error: convoke.yaml:4:22: group "Initiatros" in `exclusive_with` is not declared
+    error: convoke.yaml:4:22: group "Initiatros" is not declared
       |     exclusive_with: [Initiatros, Nobody, Approvers, Initiators, Initiators]
       |                      ^
       help: did you mean "Initiators"?
 
-    error: convoke.yaml:4:34: group "Nobody" in `exclusive_with` is not declared
+    error: convoke.yaml:4:34: group "Nobody" is not declared
       |     exclusive_with: [Initiatros, Nobody, Approvers, Initiators, Initiators]
       |                                  ^
       help: declare the group, or remove it from `exclusive_with`
