@@ -3,7 +3,7 @@
 //! The result is what [`config::load_with_sources`] reads from a checkout of that revision: links are followed, hidden
 //! files are skipped, and files below a folder are read in path order.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
@@ -48,34 +48,26 @@ impl Checkout {
     /// With the exit code of data if a file there cannot be used, such as a link that leads nowhere.
     pub fn read(&self, revision: &str) -> Result<Vec<Source>> {
         let commit = self.commit(revision)?;
-        let failed = |error: io::Error| Failure::caused(Exit::Other, "git cannot read the repository", error);
-        let mut tree = Tree::open(&self.root, &commit, revision).map_err(failed)?;
+        let mut tree = Tree::open(&self.root, &commit, revision)?;
         for path in &self.paths {
-            match tree.resolve(path, path).and_then(|real| tree.add(path, real)) {
-                Ok(()) | Err(Unread::Missing) => {}
-                Err(Unread::Broken(message)) => return Err(Failure::message(Exit::Data, message)),
-                Err(Unread::Failed(error)) => return Err(failed(error)),
+            if let Some(real) = tree.resolve(path, path)? {
+                tree.add(path, real)?;
             }
         }
         Ok(std::mem::take(&mut tree.sources))
     }
 
     fn commit(&self, revision: &str) -> Result<String> {
-        let unknown = || {
-            let message = format!("the repository {} has no such revision", self.root.display());
-            Failure::message(Exit::Usage, message).with_help(
-                "use a path that exists, or a branch, tag or commit of the repository in which the files lie; a \
-                 shallow clone has few",
-            )
-        };
-        // Git would read it as an option.
-        if revision.starts_with('-') {
-            return Err(unknown());
-        }
         let object = format!("{revision}^{{commit}}");
         let output = run(&self.root, ["rev-parse", "--verify", "--quiet", "--end-of-options", &object])?;
-        let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if output.status.success() { Ok(commit) } else { Err(unknown()) }
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        let message = format!("the repository {} has no such revision", self.root.display());
+        Err(Failure::message(Exit::Usage, message).with_help(
+            "use a path that exists, or a branch, tag or commit of the repository in which the files lie; a shallow \
+             clone has few",
+        ))
     }
 }
 
@@ -89,15 +81,10 @@ pub fn committed(files: &[PathBuf], read: &[Source]) -> Option<(String, Vec<Stri
         Err(failure) if failure.exit == Exit::Data => Vec::new(),
         Err(_) => return None,
     };
-    // The paths here and there begin at different folders, and there with the commit.
-    let key = |source: &Source| {
-        let name = source.path.rsplit(['/', '\\', ':']).next().map(str::to_owned);
-        (name, source.bytes.clone())
-    };
-    let named = |from: &[Source], without: &[Source]| {
-        let without: BTreeSet<_> = without.iter().map(key).collect();
-        let names = from.iter().filter(|source| !without.contains(&key(source)));
-        names.map(|source| source.path.to_string()).collect::<Vec<String>>()
+    let named = |from: &[Source], without: &[Source]| -> Vec<String> {
+        let without: BTreeSet<_> = without.iter().map(name_and_content).collect();
+        let differing = from.iter().filter(|source| !without.contains(&name_and_content(source)));
+        differing.map(|source| source.path.clone()).collect()
     };
     let changed = named(read, &there);
     // A file of the commit that is gone has no changed counterpart.
@@ -105,35 +92,36 @@ pub fn committed(files: &[PathBuf], read: &[Source]) -> Option<(String, Vec<Stri
     Some((commit, differing))
 }
 
+/// Without the folders, because the paths of a commit begin at another one, and with the commit.
+fn name_and_content(source: &Source) -> (Option<&str>, &[u8]) {
+    (source.path.rsplit(['/', '\\', ':']).next(), &source.bytes)
+}
+
 /// The root of the repository of a file or folder, and its path there.
 fn locate(path: &Path) -> Result<(PathBuf, PathBuf)> {
-    let own = path.is_dir().then(|| find(path, path));
+    let own = if path.is_dir() { Some(find(path, path)?) } else { None };
     let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
     let (Some(parent), Some(name)) = (parent, path.file_name()) else {
-        return own.unwrap_or_else(|| Err(outside(path, "")));
+        return own.ok_or_else(|| outside(path, "the folder does not exist"));
     };
-    match (own, find(parent, path)) {
+    let named = find(parent, path).map(|(root, prefix)| (root, prefix.join(name)));
+    match (own, named) {
         // The name is kept, because it may be a link that leads elsewhere in another revision.
-        (Some(Ok((root, _))), Ok((same, prefix))) if root == same => Ok((same, prefix.join(name))),
-        (Some(Ok(own)), _) => Ok(own),
-        (Some(Err(_)), Ok(_)) => Err(outside(path, "it is a link to another place")),
-        (None, Ok((root, prefix))) => Ok((root, prefix.join(name))),
-        (_, Err(failure)) => Err(failure),
+        (Some((root, _)), Ok(named)) if root == named.0 => Ok(named),
+        (Some(own), _) => Ok(own),
+        (None, named) => named,
     }
 }
 
 fn outside(path: &Path, said: &str) -> Failure {
-    let message = match said {
-        "" => format!("{} is not in a Git repository", path.display()),
-        said => format!("{} is not in a Git repository that can be used: {said}", path.display()),
-    };
+    let message = format!("{} is not in a Git repository that can be used: {said}", path.display());
     // Git's check of who owns a repository, for example in a container.
-    let help = if said.contains("ownership") {
-        "allow it, `git config --global --add safe.directory FOLDER`, or name a path that exists instead of a revision"
+    let allow = if said.contains("ownership") {
+        "allow it, `git config --global --add safe.directory FOLDER`, or "
     } else {
-        "name a path that exists instead of a revision"
+        ""
     };
-    Failure::message(Exit::Usage, message).with_help(help)
+    Failure::message(Exit::Usage, message).with_help(format!("{allow}name a path that exists instead of a revision"))
 }
 
 /// The root of the repository of a folder, and the folder's path there. A failure names the path that is looked for.
@@ -161,7 +149,7 @@ fn path_from(bytes: &[u8]) -> PathBuf {
     String::from_utf8_lossy(bytes).as_ref().into()
 }
 
-fn run<'a>(folder: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output> {
+fn run(folder: &Path, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<Output> {
     git(folder).args(arguments).output().map_err(|error| {
         let context = "a Git revision is named, but the program git cannot be run";
         Failure::caused(Exit::Usage, context, error).with_help("install git, or name a path that exists")
@@ -186,18 +174,8 @@ enum ObjectKind {
     Submodule,
 }
 
-/// Why a path of a tree was not read.
-enum Unread {
-    Missing,
-    /// A link that leads nowhere, for example, with the path.
-    Broken(String),
-    Failed(io::Error),
-}
-
-impl From<io::Error> for Unread {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error)
-    }
+fn unread(error: io::Error) -> Failure {
+    Failure::caused(Exit::Other, "git cannot read the repository", error)
 }
 
 /// The tree of a commit. One `git cat-file --batch` reads all objects.
@@ -215,22 +193,30 @@ struct Tree<'r> {
 }
 
 impl<'r> Tree<'r> {
-    fn open(root: &'r Path, commit: &str, revision: &'r str) -> io::Result<Self> {
-        let listing = git(root).args(["ls-tree", "-r", "-t", "-z", "--full-tree", commit]).output()?;
+    fn open(root: &'r Path, commit: &str, revision: &'r str) -> Result<Self> {
+        let listing = run(root, ["ls-tree", "-r", "-t", "-z", "--full-tree", commit])?;
         if !listing.status.success() {
-            return Err(io::Error::other(String::from_utf8_lossy(&listing.stderr).trim().to_owned()));
+            return Err(unread(io::Error::other(String::from_utf8_lossy(&listing.stderr).trim().to_owned())));
         }
         let entries = listing.stdout.split(|byte| *byte == 0).filter_map(entry).collect();
         let mut command = git(root);
         command.args(["cat-file", "--batch"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = command.spawn()?;
+        let mut process = command.spawn().map_err(unread)?;
         let pipes = process.stdin.take().zip(process.stdout.take());
-        let (questions, answers) = pipes.ok_or_else(|| io::Error::other("git has no pipes"))?;
+        let (questions, answers) = pipes.ok_or_else(|| unread(io::Error::other("git has no pipes")))?;
         let (answers, seen, sources) = (BufReader::new(answers), BTreeSet::new(), Vec::new());
         Ok(Self { root, revision, entries, process, questions, answers, seen, sources })
     }
 
-    fn object(&mut self, id: &str) -> io::Result<Vec<u8>> {
+    /// The content of an object. A failure names the path that leads to it.
+    fn object(&mut self, id: &str, path: &Path) -> Result<Vec<u8>> {
+        self.ask(id).map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => self.broken(path, "the file is too large"),
+            _ => unread(error),
+        })
+    }
+
+    fn ask(&mut self, id: &str) -> io::Result<Vec<u8>> {
         writeln!(self.questions, "{id}")?;
         self.questions.flush()?;
         let mut header = String::new();
@@ -248,41 +234,37 @@ impl<'r> Tree<'r> {
         Ok(content)
     }
 
-    /// The real path of a path, relative to the root, through links. A failure names the path that leads there.
-    fn resolve(&mut self, path: &Path, named: &Path) -> Result<PathBuf, Unread> {
-        let mut real = PathBuf::new();
-        let mut links = 0;
-        let mut rest: VecDeque<PathBuf> = parts(path);
-        while let Some(part) = rest.pop_front() {
-            if part == Path::new("..") {
-                if !real.pop() {
-                    return Err(self.broken(named, "the link leads out of the repository"));
-                }
-                continue;
-            }
-            let found = real.join(part);
-            match self.entries.get(&found).cloned() {
-                None if links == 0 => return Err(Unread::Missing),
-                None => return Err(self.broken(named, "the link leads to nothing")),
-                Some((ObjectKind::Link, id)) => {
-                    links += 1;
-                    let target = path_from(&self.object(&id)?);
-                    if links > MOST_LINKS {
+    /// The real path of a path, relative to the root, through links; `None` if it is not there. A failure names the path
+    /// that leads there.
+    fn resolve(&mut self, path: &Path, named: &Path) -> Result<Option<PathBuf>> {
+        let (mut real, mut rest, mut links) = (PathBuf::new(), path.to_owned(), 0);
+        loop {
+            let mut parts = rest.components();
+            let Some(part) = parts.next() else { return Ok(Some(real)) };
+            let mut after = parts.as_path().to_owned();
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir if real.pop() => {}
+                Component::Normal(name) => match self.entries.get(&real.join(name)).cloned() {
+                    None if links == 0 => return Ok(None),
+                    None => return Err(self.broken(named, "the link leads to nothing")),
+                    Some((ObjectKind::Link, _)) if links == MOST_LINKS => {
                         return Err(self.broken(named, "too many links"));
                     }
-                    if target.is_absolute() {
-                        return Err(self.broken(named, "the link leads out of the repository"));
+                    Some((ObjectKind::Link, id)) => {
+                        links += 1;
+                        after = path_from(&self.object(&id, named)?).join(after);
                     }
-                    parts(&target).into_iter().rev().for_each(|part| rest.push_front(part));
-                }
-                Some(_) => real = found,
+                    Some(_) => real.push(name),
+                },
+                _ => return Err(self.broken(named, "the link leads out of the repository")),
             }
+            rest = after;
         }
-        Ok(real)
     }
 
     /// Adds a file, or all files below a folder.
-    fn add(&mut self, path: &Path, real: PathBuf) -> Result<(), Unread> {
+    fn add(&mut self, path: &Path, real: PathBuf) -> Result<()> {
         if !self.seen.insert(real.clone()) {
             return Ok(());
         }
@@ -294,7 +276,7 @@ impl<'r> Tree<'r> {
                 let children = below.filter(|entry| entry.parent() == Some(&real) && !config::is_hidden(entry));
                 for child in children.cloned().collect::<Vec<PathBuf>>() {
                     let shown = path.join(child.file_name().unwrap_or_default());
-                    let found = self.resolve(&child, &shown)?;
+                    let Some(found) = self.resolve(&child, &shown)? else { continue };
                     let is_file = matches!(self.entries.get(&found), Some((ObjectKind::File, _)));
                     if !is_file || config::is_yaml(&child) {
                         self.add(&shown, found)?;
@@ -302,14 +284,7 @@ impl<'r> Tree<'r> {
                 }
             }
             Some((ObjectKind::File, id)) => {
-                let bytes = match self.object(&id) {
-                    Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                        return Err(self.broken(path, "the file is too large"));
-                    }
-                    content => content?,
-                };
-                let filtered = self.checked_out(bytes, &real, &id)?;
-                let bytes = filtered.ok_or_else(|| self.broken(path, "its Git filter failed"))?;
+                let bytes = self.checked_out(path, &real, &id)?;
                 self.sources.push(Source { path: self.shown(path), bytes });
             }
             Some((ObjectKind::Link | ObjectKind::Submodule, _)) => {
@@ -319,24 +294,25 @@ impl<'r> Tree<'r> {
         Ok(())
     }
 
-    /// The content that a checkout has. Only for files that are stored in another form (Git LFS, encrypted), because
-    /// each needs a process of its own.
-    fn checked_out(&self, bytes: Vec<u8>, real: &Path, id: &str) -> io::Result<Option<Vec<u8>>> {
+    /// The content that a checkout has.
+    fn checked_out(&mut self, path: &Path, real: &Path, id: &str) -> Result<Vec<u8>> {
+        let bytes = self.object(id, path)?;
+        // Only files that are stored in another form (Git LFS, encrypted) are filtered, each by a process of its own.
         if !bytes.starts_with(b"version https://git-lfs") && !bytes.contains(&0) {
-            return Ok(Some(bytes));
+            return Ok(bytes);
         }
-        let mut path = OsString::from("--path=");
-        path.push(real);
-        let output = git(self.root).args(["cat-file", "--filters"]).arg(path).arg(id).output()?;
-        Ok(output.status.success().then_some(output.stdout))
+        let mut option = OsString::from("--path=");
+        option.push(real);
+        let output = run(self.root, ["cat-file".as_ref(), "--filters".as_ref(), option.as_os_str(), id.as_ref()])?;
+        if output.status.success() { Ok(output.stdout) } else { Err(self.broken(path, "its Git filter failed")) }
     }
 
     fn shown(&self, path: &Path) -> String {
         format!("{}:{}", self.revision, path.display())
     }
 
-    fn broken(&self, path: &Path, why: &str) -> Unread {
-        Unread::Broken(format!("{} cannot be read: {why}", self.shown(path)))
+    fn broken(&self, path: &Path, why: &str) -> Failure {
+        Failure::message(Exit::Data, format!("{} cannot be read: {why}", self.shown(path)))
     }
 }
 
@@ -359,13 +335,4 @@ fn entry(line: &[u8]) -> Option<(PathBuf, (ObjectKind, String))> {
         _ => ObjectKind::File,
     };
     Some((path_from(line.get(tab + 1..)?), (kind, id.to_owned())))
-}
-
-fn parts(path: &Path) -> VecDeque<PathBuf> {
-    let part = |part: Component<'_>| match part {
-        Component::Normal(name) => Some(name.into()),
-        Component::ParentDir => Some("..".into()),
-        _ => None,
-    };
-    path.components().filter_map(part).collect()
 }
