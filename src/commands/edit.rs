@@ -30,15 +30,6 @@ pub struct EditArgs {
     pub format: EditFormat,
 }
 
-#[derive(Clone, Debug, Args)]
-pub struct UntilArgs {
-    /// When the access ends: a date (through that day), a date and time with offset (RFC 3339), or a duration from now
-    ///
-    /// The units are h, d and w. Examples: --until 2026-12-31, --until 2026-12-31T18:00:00Z, --until +8h, --until +2w.
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<When>,
-}
-
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum EditFormat {
     /// For people: a unified diff, and one line for each change
@@ -70,28 +61,21 @@ pub struct GrantArgs {
     /// When the access begins [default: now]; written like --until
     #[arg(long, value_name = "TIME")]
     pub from: Option<When>,
-    #[command(flatten)]
-    pub until: UntilArgs,
+    /// When the access ends: a date (through that day), a date and time with offset (RFC 3339), or a duration from now
+    ///
+    /// The units are h, d and w. Examples: --until 2026-12-31, --until 2026-12-31T18:00:00Z, --until +8h, --until +2w.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<When>,
     /// The reason to write into the entry
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = parse_reason)]
+    #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     #[command(flatten)]
     pub edit: EditArgs,
 }
 
-/// A reason may begin with a hyphen and a space. Other hyphens are those of a flag.
-fn parse_reason(text: &str) -> Result<String, String> {
-    match text.strip_prefix('-') {
-        Some(rest) if !rest.starts_with(' ') => {
-            Err("it begins as a flag does; give a text, which may begin with a hyphen and a space".into())
-        }
-        _ => Ok(text.to_owned()),
-    }
-}
-
 pub fn grant(args: GrantArgs, output: &mut Output) -> Result<Exit> {
     let GrantArgs { person, groups, roster, from, until, reason, edit } = args;
-    let grant = Grant { person, lists: lists(&groups, &roster), from, until: until.until, reason };
+    let grant = Grant { person, lists: lists(&groups, &roster), from, until, reason };
     run(&EditRequest::Grant(grant), &edit, output)
 }
 
@@ -122,15 +106,18 @@ pub struct RevokeArgs {
     /// Make what is allowed, and exit with 65 naming what is left; needs --everywhere
     #[arg(long, requires = "everywhere", conflicts_with_all = ["groups", "roster"])]
     pub partial: bool,
-    #[command(flatten)]
-    pub until: UntilArgs,
+    /// When the access ends: a date (through that day), a date and time with offset (RFC 3339), or a duration from now
+    ///
+    /// The units are h, d and w. Examples: --until 2026-12-31, --until 2026-12-31T18:00:00Z, --until +8h, --until +2w.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<When>,
     #[command(flatten)]
     pub edit: EditArgs,
 }
 
 pub fn revoke(args: RevokeArgs, output: &mut Output) -> Result<Exit> {
     let lists = (!args.everywhere).then(|| lists(&args.groups, &args.roster));
-    let revoke = Revoke { person: args.person, lists, until: args.until.until, partial: args.partial };
+    let revoke = Revoke { person: args.person, lists, until: args.until, partial: args.partial };
     run(&EditRequest::Revoke(revoke), &args.edit, output)
 }
 

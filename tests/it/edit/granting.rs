@@ -200,13 +200,3 @@ fn a_reason_that_is_not_written_is_named() {
         .exits(0);
     assert!(!said.stderr.contains("not written"), "{said}");
 }
-
-#[test]
-fn a_reason_may_begin_with_a_hyphen_and_a_space() {
-    assert_eq!(
-        after(&ops(" []\n"), "grant a@b.c Ops --reason '- x'"),
-        ops("\n      - email: a@b.c\n        reason: \"- x\"\n")
-    );
-    let said = refused(&ops(" []\n"), "grant a@b.c Ops --reason --until 2026-12-24", 64);
-    assert!(said.contains("it begins as a flag does; give a text"), "{said}");
-}
