@@ -242,10 +242,8 @@ impl<'d> EditContext<'d> {
     fn unknown_list(&self, name: &ListName) -> EditError {
         if let (ListName::Group(group), Ok(person)) = (name, name.as_str().parse::<PersonRef>()) {
             let message = format!("{group} is not a group: one command edits one person, and {person} is a second");
-            return EditError::usage(
-                message,
-                "run the command once for each person, and name the groups after the person",
-            );
+            let help = "run the command once for each person, and name the groups after the person";
+            return EditError::usage(message, help);
         }
         let alike = |other: &&ListName| std::mem::discriminant(*other) == std::mem::discriminant(name);
         let known: Vec<&str> =
@@ -293,12 +291,12 @@ fn write(sources: &[Source], steps: &[EditStep<'_>], context: &EditContext<'_>) 
     let (mut after, mut expected) = (sources.to_vec(), context.files.trees.clone());
     let (mut new, mut odd) = (BTreeMap::new(), Vec::new());
     let of_file = |file| steps.iter().filter(move |step| step.list.file == file);
-    for (file, (source, tree)) in after.iter_mut().zip(&mut expected).enumerate() {
+    for (file, ((source, tree), before)) in after.iter_mut().zip(&mut expected).zip(&context.files.trees).enumerate() {
         let steps: Vec<&EditStep<'_>> = of_file(file).collect();
         if steps.is_empty() {
             continue;
         }
-        match edited(source, tree, &steps, context.lists) {
+        match edited(source, before, tree, &steps, context.lists) {
             Ok(text) => {
                 source.bytes = text.clone().into_bytes();
                 new.insert(file, text);
@@ -308,20 +306,17 @@ fn write(sources: &[Source], steps: &[EditStep<'_>], context: &EditContext<'_>) 
     }
     let mut trees = Vec::with_capacity(after.len());
     for (file, (source, expected)) in after.iter().zip(expected).enumerate() {
-        if !new.contains_key(&file) {
-            trees.push(Ok(expected));
-            continue;
+        let proven = || file::tree(source).ok().filter(|tree| *tree == expected);
+        let tree = if new.contains_key(&file) { proven() } else { Some(expected) };
+        match tree {
+            Some(tree) => trees.push(tree),
+            None => odd.extend(of_file(file)),
         }
-        let tree = file::tree(source);
-        if !tree.as_ref().is_ok_and(|tree| *tree == expected) {
-            odd.extend(of_file(file));
-        }
-        trees.push(tree);
     }
     if !odd.is_empty() {
         return Err(odd.into_iter().map(EditStep::by_hand).collect());
     }
-    let files = Files::new(&after, trees.into_iter()).map_err(|problems| {
+    let files = Files::new(&after, trees.into_iter().map(Ok)).map_err(|problems| {
         let first = problems.iter().next().map(|problem| problem.message.clone()).unwrap_or_default();
         let refused = steps.iter().map(EditStep::by_hand);
         let refused = refused.map(|problem| Problem { message: format!("{}: {first}", problem.message), ..problem });
@@ -331,9 +326,10 @@ fn write(sources: &[Source], steps: &[EditStep<'_>], context: &EditContext<'_>) 
     if !breaches.is_empty() {
         return Err(breaches);
     }
-    // A list that was sorted stays sorted when a person is renamed.
+    // A list that was sorted stays sorted: a renamed person may belong to another place.
     let lists = Lists::new(&files.declared);
-    let sorts = sorts_after_rename(steps, context, &lists);
+    let were_sorted = context.lists.memberships().filter(|list| is_sorted(list.entries));
+    let sorts: Vec<_> = were_sorted.filter_map(|list| sorting(lists.find(&list.name)?)).collect();
     if !sorts.is_empty() {
         let (sorted, declared) = write(&after, &sorts, &EditContext { files: &files, lists: &lists, ..*context })?;
         new.extend(sorted);
@@ -342,28 +338,16 @@ fn write(sources: &[Source], steps: &[EditStep<'_>], context: &EditContext<'_>) 
     Ok((new, files.declared))
 }
 
-fn sorts_after_rename<'d>(
-    steps: &[EditStep<'_>],
-    context: &EditContext<'_>,
-    after: &'d Lists<'d>,
-) -> Vec<EditStep<'d>> {
-    if !matches!(context.request, EditRequest::Rename { .. }) {
-        return Vec::new();
-    }
-    let edited = steps.chunk_by(|step, other| step.list.index == other.list.index).filter_map(<[_]>::first);
-    let sorted = edited.map(|step| step.list).filter(|list| list.is_membership() && is_sorted(list.entries));
-    sorted.filter_map(|list| sorting(after.find(&list.name)?)).collect()
-}
-
 /// The new text of a file, with the steps made in its tree too. Otherwise the steps to make by hand.
 fn edited<'p, 'd>(
     source: &Source,
+    before: &Node<'_>,
     tree: &mut Node<'_>,
     steps: &[&'p EditStep<'d>],
     lists: &Lists<'_>,
 ) -> Result<String, Vec<&'p EditStep<'d>>> {
     let text = str::from_utf8(&source.bytes).map_err(|_| steps.to_vec())?;
-    let layout = FileLayout::new(text).ok_or_else(|| steps.to_vec())?;
+    let layout = FileLayout { text, tree: before };
     let (mut patches, mut odd) = (Vec::new(), Vec::new());
     for steps in steps.chunk_by(|step, other| step.list.index == other.list.index) {
         let found = steps.first().and_then(|step| {

@@ -37,7 +37,7 @@ pub(super) const MERGE_KEY: &str = "<<";
 #[derive(Clone, Debug)]
 pub(super) struct Node<'s> {
     pub at: Position,
-    bytes: Range<usize>,
+    pub bytes: Range<usize>,
     pub value: Value<'s>,
 }
 

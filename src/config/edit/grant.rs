@@ -132,9 +132,8 @@ fn moment(
     flag: &str,
     now: Timestamp,
 ) -> Result<Option<Moment>, EditError> {
-    let Some(when) = when else { return Ok(None) };
-    let moment = when.moment(end, now);
-    moment.map(Some).ok_or_else(|| EditError::usage(format!("{flag} is too far away"), "omit it if there is no limit"))
+    let too_far = || EditError::usage(format!("{flag} is too far away"), "omit it if there is no limit");
+    when.map(|when| when.moment(end, now).ok_or_else(too_far)).transpose()
 }
 
 /// The end of `--until`, which is in the future.

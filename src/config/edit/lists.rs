@@ -30,6 +30,16 @@ impl ListName {
             Self::Roster(name) | Self::Setting(name) => name,
         }
     }
+
+    /// The keys that lead to the list in a file.
+    pub(super) fn path(&self) -> Vec<&str> {
+        match self {
+            Self::Group(name) => vec!["groups", name.as_str(), "members"],
+            Self::Owners(name) => vec!["groups", name.as_str(), "owners"],
+            Self::Roster(name) => vec!["rosters", name],
+            Self::Setting(name) => vec!["settings", name],
+        }
+    }
 }
 
 impl fmt::Display for ListName {
@@ -53,7 +63,7 @@ pub(super) struct List<'d> {
     pub key: &'d Origin,
     pub entries: &'d [Entry],
     /// The rosters that this list uses, also through other rosters.
-    reach: BTreeSet<usize>,
+    rosters: BTreeSet<usize>,
 }
 
 impl<'d> List<'d> {
@@ -72,7 +82,7 @@ impl<'d> List<'d> {
 
     /// Whether it is this list, or uses it.
     pub fn draws_on(&self, list: usize) -> bool {
-        self.index == list || self.reach.contains(&list)
+        self.index == list || self.rosters.contains(&list)
     }
 
     pub fn people<'l>(&'l self) -> impl Iterator<Item = Found<'l>> + use<'l, 'd> {
@@ -115,8 +125,9 @@ impl<'d> Lists<'d> {
         all.iter_mut().enumerate().for_each(|(index, list)| list.index = index);
         let by_name = all.iter().map(|list| (list.name.clone(), list.index)).collect();
         let mut lists = Self { all, by_name };
-        let reaches: Vec<BTreeSet<usize>> = lists.all.iter().map(|list| lists.reach(list)).collect();
-        lists.all.iter_mut().zip(reaches).for_each(|(list, reach)| list.reach = reach);
+        let rosters_of = |list| lists.nested(list).into_iter().map(|(roster, _)| roster.index).collect();
+        let rosters: Vec<BTreeSet<usize>> = lists.all.iter().map(rosters_of).collect();
+        lists.all.iter_mut().zip(rosters).for_each(|(list, rosters)| list.rosters = rosters);
         lists
     }
 
@@ -128,27 +139,10 @@ impl<'d> Lists<'d> {
         self.all.get(*self.by_name.get(name)?)
     }
 
-    /// The rosters that the entries of a list name, each with its entry.
-    fn rosters(&self, list: &List<'d>) -> impl Iterator<Item = (&List<'d>, &'d Entry)> {
-        list.entries.iter().filter_map(|entry| match &entry.who {
-            PersonOrRoster::Roster(name) => Some((self.find(&ListName::Roster(Arc::clone(name)))?, entry)),
-            PersonOrRoster::Person(..) => None,
-        })
-    }
-
-    fn reach(&self, from: &List<'d>) -> BTreeSet<usize> {
-        let mut seen = BTreeSet::new();
-        let mut open = vec![from];
-        while let Some(list) = open.pop() {
-            open.extend(self.rosters(list).map(|(roster, _)| roster).filter(|roster| seen.insert(roster.index)));
-        }
-        seen
-    }
-
     /// These lists, and the rosters that they use.
     pub fn with_rosters(&self, lists: &[&List<'d>]) -> impl Iterator<Item = &List<'d>> {
         let indexes: BTreeSet<usize> =
-            lists.iter().flat_map(|list| list.reach.iter().chain([&list.index])).copied().collect();
+            lists.iter().flat_map(|list| list.rosters.iter().chain([&list.index])).copied().collect();
         indexes.into_iter().filter_map(|index| self.all.get(index))
     }
 
@@ -165,7 +159,9 @@ impl<'d> Lists<'d> {
     /// The rosters that a list uses, directly or through other rosters, each with the time for which it does.
     pub fn nested(&self, list: &List<'d>) -> Vec<(&List<'d>, Window)> {
         let mut nested = Vec::new();
-        for (roster, entry) in self.rosters(list) {
+        for entry in list.entries {
+            let PersonOrRoster::Roster(name) = &entry.who else { continue };
+            let Some(roster) = self.find(&ListName::Roster(Arc::clone(name))) else { continue };
             let window = entry.window();
             nested.push((roster, window));
             nested.extend(self.nested(roster).into_iter().map(|(roster, inner)| (roster, inner.within(window))));
@@ -204,7 +200,7 @@ fn of_file<'d>((file, declared): (usize, &'d Declared)) -> impl Iterator<Item = 
         file,
         key,
         entries,
-        reach: BTreeSet::new(),
+        rosters: BTreeSet::new(),
     };
     let plain = move |name, declared: &'d DeclaredList| list(name, None, &declared.origin, &declared.entries);
     let rosters = declared.rosters.iter().map(move |roster| plain(ListName::Roster(Arc::clone(&roster.name)), roster));

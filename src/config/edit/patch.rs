@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::layout::{FileLayout, Item, ListLayout, ListStyle, Pair, Shape, without_line_end};
+use super::layout::{FileLayout, Item, ListLayout, ListStyle, Pair, without_line_end};
 use super::lists::{List, Lists};
 use super::step::{ChangedTerms, EditAction, EditStep, NewEntry, key_of};
 use crate::config::node::{double_quoted, scalar};
@@ -51,10 +51,7 @@ pub(super) fn patches(
     of: &List<'_>,
     steps: &[&EditStep<'_>],
 ) -> Option<Vec<Patch>> {
-    let list = &layout.list(of.key.position())?;
-    if list.items.len() != of.entries.len() {
-        return None;
-    }
+    let list = &layout.list(&of.name)?;
     let writer = Writer { layout, list, lists, of };
     let is_removed = |step: &&&EditStep<'_>| matches!(step.action, EditAction::Remove);
     let removed: Vec<usize> = steps.iter().filter(is_removed).map(|step| step.index).collect();
@@ -77,27 +74,27 @@ pub(super) fn patches(
 
 struct Writer<'l, 's> {
     layout: &'l FileLayout<'s>,
-    list: &'l ListLayout,
+    list: &'l ListLayout<'s>,
     lists: &'l Lists<'l>,
     of: &'l List<'l>,
 }
 
-impl Writer<'_, '_> {
+impl<'s> Writer<'_, 's> {
     fn is_in_flow(&self) -> bool {
         self.list.style != ListStyle::Block
     }
 
-    fn item(&self, index: usize) -> Option<&Item> {
+    fn item(&self, index: usize) -> Option<&Item<'s>> {
         self.list.items.get(index)
     }
 
     /// The item before this index. The first item has none.
-    fn previous(&self, index: usize) -> Option<&Item> {
+    fn previous(&self, index: usize) -> Option<&Item<'s>> {
         self.item(index.checked_sub(1)?)
     }
 
     /// The lines of an item that shares them with nothing else.
-    fn lines(&self, item: &Item) -> Option<Range<usize>> {
+    fn lines(&self, item: &Item<'_>) -> Option<Range<usize>> {
         let (begin, end) = (item.dash.unwrap_or(item.bytes.start), item.end());
         let start = self.layout.line_start(begin);
         let alone = self.layout.is_blank(start..begin)
@@ -161,7 +158,7 @@ impl Writer<'_, '_> {
             if !other.is_membership() || other.file != of.file || other.group.is_some() != of.group.is_some() {
                 return None;
             }
-            let found = layout.list(other.key.position())?;
+            let found = layout.list(&other.name)?;
             let dash = found.items.first()?.dash?;
             layout.column(dash).checked_sub(layout.column(found.key))
         };
@@ -195,7 +192,7 @@ impl Writer<'_, '_> {
         Patch::insert(start, format!("{entry}, "))
     }
 
-    fn insert_item_after(&self, previous: &Item, entry: &str) -> Vec<Patch> {
+    fn insert_item_after(&self, previous: &Item<'_>, entry: &str) -> Vec<Patch> {
         let (layout, end) = (self.layout, previous.end());
         let (before, after) = if previous.comma.is_some() { ("", ",") } else { (",", "") };
         let line_end = layout.line_end(end);
@@ -219,22 +216,12 @@ impl Writer<'_, '_> {
     }
 
     fn change(&self, index: usize, terms: &ChangedTerms) -> Option<Vec<Patch>> {
-        let (item, mut patches) = (self.item(index)?, Vec::new());
-        let mut closing = None;
-        let (pairs, in_flow) = match self.layout.shape(item)? {
-            Shape::Alias => return None,
-            Shape::Mapping { pairs, flow } => (pairs, flow),
-            Shape::Scalar(_) => {
-                let (in_flow, bytes) = (self.is_in_flow(), item.bytes.clone());
-                patches.push(Patch::insert(bytes.start, if in_flow { "{email: " } else { "email: " }));
-                closing = in_flow.then(|| Patch::insert(bytes.end, "}"));
-                let key_bytes = bytes.start..bytes.start;
-                (vec![Pair { key: "email", key_bytes, value: bytes.clone(), bytes }], in_flow)
-            }
-        };
+        let item = self.item(index)?;
+        let (pairs, in_flow) = self.pairs(item)?;
+        let whom = pairs.iter().find(|pair| matches!(pair.key, "email" | "id"))?;
         // The key below which a new key is inserted, in the order in which they are written.
-        let mut above = pairs.iter().find(|pair| matches!(pair.key, "email" | "id"))?;
-        let (mut fresh, mut dropped) = (Vec::new(), Vec::new());
+        let mut above = whom;
+        let (mut patches, mut fresh, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
         for key in ["from", "until", "reason"] {
             let found = pairs.iter().enumerate().find(|(_, pair)| pair.key == key);
             let change = terms.get(key).map(|value| value.as_deref().map(|value| written(key, value, in_flow)));
@@ -262,12 +249,15 @@ impl Writer<'_, '_> {
         for index in dropped {
             patches.push(self.drop_key(item, &pairs, index, in_flow)?);
         }
-        patches.extend(closing);
+        // The last of all, because a brace may follow the last new key.
+        if whom.key_bytes.is_empty() {
+            patches.extend(self.with_key("email", &item.bytes));
+        }
         Some(patches)
     }
 
     /// Removes a key from an entry: with its line, or with a comma in braces.
-    fn drop_key(&self, item: &Item, pairs: &[Pair<'_>], index: usize, in_flow: bool) -> Option<Patch> {
+    fn drop_key(&self, item: &Item<'_>, pairs: &[Pair<'_>], index: usize, in_flow: bool) -> Option<Patch> {
         let (layout, pair) = (self.layout, pairs.get(index)?);
         let (previous, next) = (index.checked_sub(1).and_then(|index| pairs.get(index)), pairs.get(index + 1));
         if in_flow {
@@ -298,37 +288,42 @@ impl Writer<'_, '_> {
         Some(Patch::insert(at, if is_open { format!("{ending}{text}") } else { format!("{text}{ending}") }))
     }
 
+    /// The pairs of an entry, and whether they are inside brackets or braces. The pairs of an alias are not here.
+    fn pairs(&self, item: &Item<'s>) -> Option<(Vec<Pair<'s>>, bool)> {
+        let first = self.layout.first_byte(item).filter(|first| *first != b'*')?;
+        Some((self.layout.pairs(item)?, self.is_in_flow() || first == b'{'))
+    }
+
+    /// Makes an address or id alone the value of a key.
+    fn with_key(&self, key: &str, bytes: &Range<usize>) -> Vec<Patch> {
+        if self.is_in_flow() {
+            return vec![Patch::insert(bytes.start, format!("{{{key}: ")), Patch::insert(bytes.end, "}")];
+        }
+        vec![Patch::insert(bytes.start, format!("{key}: "))]
+    }
+
     /// Writes another person into an entry, in the quotes that are there.
     fn rename(&self, index: usize, person: &PersonRef, is_bare: bool) -> Option<Vec<Patch>> {
-        let in_flow = self.is_in_flow();
-        let value = |bytes: &Range<usize>, in_flow: bool| {
-            let text = person.to_string();
-            Some(match self.layout.text.get(bytes.clone())?.chars().next()? {
-                '\'' => format!("'{}'", text.replace('\'', "''")),
-                '"' => double_quoted(&text),
-                _ => scalar(&text, in_flow),
-            })
-        };
-        match self.layout.shape(self.item(index)?)? {
-            // It follows its anchor, which is renamed as well, or the proof fails.
-            Shape::Alias => Some(Vec::new()),
-            Shape::Scalar(bytes) => {
-                let text = value(&bytes, in_flow)?;
-                let text = match (is_bare, in_flow) {
-                    (true, _) => text,
-                    (false, true) => format!("{{id: {text}}}"),
-                    (false, false) => format!("id: {text}"),
-                };
-                Some(vec![Patch { bytes, text }])
-            }
-            Shape::Mapping { pairs, flow } => {
-                let whom = pairs.into_iter().find(|pair| matches!(pair.key, "email" | "id"))?;
-                let text = value(&whom.value, in_flow || flow)?;
-                let key = Patch { bytes: whom.key_bytes, text: key_of(person).into() };
-                let key = Some(key).filter(|key| key.text != whom.key);
-                Some(key.into_iter().chain([Patch { bytes: whom.value, text }]).collect())
-            }
+        let (item, layout) = (self.item(index)?, self.layout);
+        // It follows its anchor, which is renamed as well, or the proof fails.
+        if layout.first_byte(item) == Some(b'*') {
+            return Some(Vec::new());
         }
+        let (pairs, in_flow) = self.pairs(item)?;
+        let whom = pairs.into_iter().find(|pair| matches!(pair.key, "email" | "id"))?;
+        let (key, name) = (key_of(person), person.to_string());
+        let text = match layout.byte(whom.value.start)? {
+            b'\'' => format!("'{}'", name.replace('\'', "''")),
+            b'"' => double_quoted(&name),
+            _ => scalar(&name, in_flow),
+        };
+        let mut patches = match (whom.key_bytes.is_empty(), is_bare) {
+            (true, false) => self.with_key(key, &whom.value),
+            (false, _) if whom.key != key => vec![Patch { bytes: whom.key_bytes, text: key.into() }],
+            _ => Vec::new(),
+        };
+        patches.push(Patch { bytes: whom.value, text });
+        Some(patches)
     }
 
     /// Puts the entries into another order, with the comment lines directly above each. Everything between them stays.
@@ -358,7 +353,7 @@ impl Writer<'_, '_> {
 
     /// The lines of an entry and of the comments directly above it, without the last line ending.
     fn with_comments(&self, index: usize) -> Option<Range<usize>> {
-        let item = self.item(index).filter(|item| !item.keeps_line_ends)?;
+        let item = self.item(index)?;
         let above = self.previous(index).map_or(self.list.lead, |item| item.bytes.end);
         let mut start = self.lines(item)?.start;
         while let Some(before) = self.layout.text.get(above..start).and_then(without_line_end) {
@@ -368,7 +363,9 @@ impl Writer<'_, '_> {
             }
             start = line;
         }
-        Some(start..self.layout.line_end(item.bytes.end).start)
+        // Line ends that belong to a text would become those of another entry.
+        let keeps_line_ends = self.layout.line_start(item.bytes.end) == item.bytes.end;
+        (!keeps_line_ends).then(|| start..self.layout.line_end(item.bytes.end).start)
     }
 }
 
@@ -377,25 +374,19 @@ fn written(key: &str, value: &str, in_flow: bool) -> String {
     if matches!(key, "from" | "until") { value.to_owned() } else { scalar(value, in_flow) }
 }
 
-fn written_pairs(new: &NewEntry, in_flow: bool) -> Vec<(&'static str, String)> {
-    new.pairs().map(|(key, value)| (key, written(key, &value, in_flow))).collect()
+/// The pairs of a new entry, or its address alone.
+fn written_pairs(new: &NewEntry, in_flow: bool) -> Vec<String> {
+    let pairs = new.pairs().map(|(key, value)| format!("{key}: {}", written(key, &value, in_flow)));
+    if new.is_bare() { vec![scalar(&new.person.to_string(), in_flow)] } else { pairs.collect() }
 }
 
 fn block_entry(indent: &str, new: &NewEntry) -> Vec<String> {
-    let pairs = written_pairs(new, false);
-    if let [("email", address)] = pairs.as_slice() {
-        return vec![format!("{indent}- {address}")];
-    }
     let lead = |index| if index == 0 { "- " } else { "  " };
-    let lines = pairs.into_iter().enumerate();
-    lines.map(|(index, (key, value))| format!("{indent}{}{key}: {value}", lead(index))).collect()
+    let lines = written_pairs(new, false).into_iter().enumerate();
+    lines.map(|(index, pair)| format!("{indent}{}{pair}", lead(index))).collect()
 }
 
 fn flow_entry(new: &NewEntry) -> String {
-    let pairs = written_pairs(new, true);
-    if let [("email", address)] = pairs.as_slice() {
-        return address.clone();
-    }
-    let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}: {value}")).collect();
-    format!("{{{}}}", pairs.join(", "))
+    let pairs = written_pairs(new, true).join(", ");
+    if new.is_bare() { pairs } else { format!("{{{pairs}}}") }
 }

@@ -83,6 +83,11 @@ impl<'d> Revoking<'_, 'd> {
         self.until.as_ref().map_or(self.context.now, |until| until.time)
     }
 
+    /// The lists that the steps edit.
+    fn edited(&self) -> BTreeSet<usize> {
+        self.draft.steps.iter().map(|step| step.list.index).collect()
+    }
+
     fn is_named(&self, list: &List<'_>) -> bool {
         self.named.iter().any(|named| named.index == list.index)
     }
@@ -184,9 +189,10 @@ impl<'d> Revoking<'_, 'd> {
             let help = "remove the person from `protected` first, in a separate change";
             refused.push((None, Problem::at(&protected.origin, message).help(help)));
         }
-        let ended: BTreeSet<usize> = self.draft.steps.iter().map(|step| step.list.index).collect();
+        let ended = self.edited();
         for list in &context.lists.all {
-            if let Some(group) = list.group
+            if let ListName::Group(name) = &list.name
+                && let Some(group) = context.files.desired.groups.get(name)
                 && ended.iter().any(|ended| list.draws_on(*ended))
             {
                 self.draft.note_observed(list);
@@ -214,7 +220,6 @@ impl<'d> Revoking<'_, 'd> {
     /// What the settings of a group forbid, if the person's entries in these lists have ended.
     fn guard_group(&mut self, list: &List<'d>, group: &DesiredGroup, ended: &BTreeSet<usize>) -> Vec<Problem> {
         let (mut refused, time) = (Vec::new(), self.effect());
-        let ListName::Group(name) = &list.name else { return refused };
         let own = list.own(self.person).into_iter().chain(self.context.lists.through_rosters(list, self.person));
         // Each step of `revoke` ends an entry no later than this time.
         let holding: Vec<Found<'_>> = own.filter(|found| found.window.contains(time)).collect();
@@ -224,9 +229,8 @@ impl<'d> Revoking<'_, 'd> {
         }
         // The list of an additive group is not complete; only the plan knows its other members.
         let is_complete = group.mode == Mode::Exact;
-        let members = self.context.files.desired.groups.get(name).into_iter().flat_map(|group| &group.members);
-        let present: HashSet<_> =
-            members.filter(|member| member.belongs_at(time)).map(|member| &member.person).collect();
+        let present = group.members.iter().filter(|member| member.belongs_at(time));
+        let present: HashSet<_> = present.map(|member| &member.person).collect();
         let left = (present.len() as u64).saturating_sub(1);
         let name = &list.name;
         if left == 0 && !group.allow_empty.value {
@@ -251,14 +255,13 @@ impl<'d> Revoking<'_, 'd> {
 
     /// Adds a remark for each group in which the person stays although a roster loses them.
     fn note_who_stays(&mut self) {
-        let time = self.effect();
-        let edited: BTreeSet<usize> = self.draft.steps.iter().map(|step| step.list.index).collect();
-        let rosters = self.draft.steps.iter().map(|step| step.list).filter(|list| list.group.is_none());
-        let rosters: BTreeSet<usize> = rosters.map(|list| list.index).collect();
-        let uses_one = |list: &&List<'_>| list.group.is_some() && rosters.iter().any(|roster| list.draws_on(*roster));
-        let groups = self.context.lists.all.iter().filter(uses_one).filter(|group| !self.is_named(group));
-        for group in groups.collect::<Vec<_>>() {
-            let mut entries = self.context.lists.through_rosters(group, self.person);
+        let (context, time, edited) = (self.context, self.effect(), self.edited());
+        for group in context.lists.all.iter().filter(|list| list.group.is_some()) {
+            // All lists that are edited are named, so a group that is not named draws on rosters.
+            if self.is_named(group) || !edited.iter().any(|list| group.draws_on(*list)) {
+                continue;
+            }
+            let mut entries = context.lists.through_rosters(group, self.person);
             entries.extend(group.own(self.person));
             for Found { list, entry, window, .. } in entries {
                 if edited.contains(&list.index) || has_ended(window, time) {
@@ -282,16 +285,12 @@ impl<'d> Revoking<'_, 'd> {
     /// Lists the entries by id or by address, those of `protected` included, that may mean the same person but cannot
     /// be compared.
     fn list_uncompared(&mut self) {
-        let listed = self.context.lists.with_rosters(&self.named).flat_map(List::people);
-        let listed = listed.map(|found| (found.person, found.origin()));
-        let protected = self.context.files.desired.settings.protected.iter();
-        let protected = protected.map(|protected| (&protected.person, protected.origin.clone()));
-        let differs = |person: &PersonRef| std::mem::discriminant(person) != std::mem::discriminant(self.person);
-        let uncompared = listed.chain(protected).filter(|(person, _)| differs(person));
-        let mut uncompared: Vec<Uncompared> =
-            uncompared.map(|(person, origin)| Uncompared { person: person.clone(), origin }).collect();
-        uncompared.sort_by(|a, b| a.origin.cmp(&b.origin));
-        self.draft.uncompared = uncompared;
+        let protected = self.context.lists.all.iter().filter(|list| matches!(list.name, ListName::Setting(_)));
+        let listed = self.context.lists.with_rosters(&self.named).chain(protected).flat_map(List::people);
+        let differs = |found: &Found<'_>| std::mem::discriminant(found.person) != std::mem::discriminant(self.person);
+        let uncompared = |found: Found<'_>| Uncompared { person: found.person.clone(), origin: found.origin() };
+        self.draft.uncompared = listed.filter(differs).map(uncompared).collect();
+        self.draft.uncompared.sort_by(|a, b| a.origin.cmp(&b.origin));
     }
 }
 

@@ -181,6 +181,11 @@ impl NewEntry {
         let reason = self.reason.as_deref().map(|reason| ("reason", reason.to_owned()));
         [Some((key_of(&self.person), self.person.to_string())), from, until, reason].into_iter().flatten()
     }
+
+    /// Whether it is only an address, without a key.
+    pub fn is_bare(&self) -> bool {
+        matches!(self.person, PersonRef::Email(_)) && self.pairs().count() == 1
+    }
 }
 
 /// The index of a new entry: its sorted place if the addresses are sorted, else the end.
@@ -207,13 +212,7 @@ pub(super) fn is_sorted(entries: &[Entry]) -> bool {
 /// Makes the steps of one list, which are in the order of its entries, in the tree of its file. `None` if the tree does
 /// not have such a list.
 pub(super) fn apply(tree: &mut Node<'_>, list: &ListName, steps: &[&EditStep<'_>]) -> Option<()> {
-    let path = match list {
-        ListName::Group(name) => vec!["groups", name.as_str(), "members"],
-        ListName::Owners(name) => vec!["groups", name.as_str(), "owners"],
-        ListName::Roster(name) => vec!["rosters", name],
-        ListName::Setting(name) => vec!["settings", name],
-    };
-    let node = path.into_iter().try_fold(tree, |node, key| match &mut node.value {
+    let node = list.path().into_iter().try_fold(tree, |node, key| match &mut node.value {
         Value::Mapping(pairs) => pairs.iter_mut().find(|(name, _)| name.text() == Some(key)).map(|(_, node)| node),
         _ => None,
     })?;
@@ -224,7 +223,7 @@ pub(super) fn apply(tree: &mut Node<'_>, list: &ListName, steps: &[&EditStep<'_>
         let new = match action {
             EditAction::Insert(new) | EditAction::Replace(new) => {
                 let pairs = new.pairs().map(|(key, value)| (key, Some(value)));
-                Some(changed(None, pairs, matches!(new.person, PersonRef::Email(_))))
+                Some(changed(None, pairs, new.is_bare()))
             }
             EditAction::Remove => None,
             EditAction::Change(terms) => Some(changed(item, terms.clone(), false)),
