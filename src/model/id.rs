@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// The length of every id of the API.
 const LENGTH: usize = 32;
@@ -15,7 +16,7 @@ pub enum IdError {
 }
 
 /// 32 ASCII letters and digits in lower case: safe as a path segment, compared without letter case.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Id([u8; LENGTH]);
 
 impl Id {
@@ -32,9 +33,15 @@ impl Id {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The id as two numbers with the same order, which compare faster than the bytes.
+    /// The id as two numbers with the same order, which are compared and hashed faster than the bytes.
     fn halves(&self) -> impl Iterator<Item = u128> {
         self.0.as_chunks().0.iter().map(|half| u128::from_be_bytes(*half))
+    }
+}
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.halves().for_each(|half| state.write_u128(half));
     }
 }
 

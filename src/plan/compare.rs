@@ -9,6 +9,7 @@ use super::blocked::{Blocked, BlockedReason};
 use super::contents::{Action, Change, Expiring, LeftOutKind, Plan};
 use super::group::GroupPlan;
 use super::inputs::{Inputs, Located};
+use super::people::Hashed;
 use super::tip;
 use crate::model::typos::{Texts, tolerance, written};
 use crate::model::{DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Origin, PersonRef};
@@ -50,16 +51,17 @@ struct CurrentList<'d> {
 }
 
 impl<'d> CurrentList<'d> {
-    fn add(&mut self, id: MemberId, entry: &'d DesiredMember, present: Option<&Membership>) {
-        let known = self.members.entry(id).or_insert_with(|| {
-            self.missing.extend(present.is_none_or(|present| !present.contains_key(&id)).then_some(id));
-            Belonging { lasting: entry, from: entry.from() }
-        });
-        known.from = known.from.min(entry.from());
+    /// Takes the entries with whom they mean. Several entries can mean one person.
+    fn belong(&mut self, mut meant: Vec<(MemberId, &'d DesiredMember)>) {
+        meant.sort_by_key(|(id, _)| *id);
         let end = |entry: &DesiredMember| entry.until().unwrap_or(Timestamp::MAX);
-        if end(known.lasting) < end(entry) {
-            known.lasting = entry;
-        }
+        let of_one = meant.chunk_by(|one, other| one.0 == other.0);
+        let belonging = of_one.filter_map(|entries| {
+            let from = entries.iter().map(|(_, entry)| entry.from()).min()?;
+            let (id, lasting) = entries.iter().copied().reduce(|a, b| if end(a.1) < end(b.1) { b } else { a })?;
+            Some((id, Belonging { lasting, from }))
+        });
+        self.members = belonging.collect();
     }
 }
 
@@ -92,9 +94,10 @@ impl<'p> Comparison<'p, '_> {
         };
         let foreign = self.foreign(group, tip.flatten().map_or(group, |(_, found)| found), &listed);
         listed.missing.retain(|id| !foreign.contains_key(id));
+        let partial = group.mode == Mode::Additive || due || inputs.policy.only_changed;
         let required =
             listed.members.iter().filter(|(id, of)| (!due || of.from.is_some()) && !foreign.contains_key(id));
-        let required = required.map(|(id, _)| *id).collect();
+        let required = partial.then(|| required.map(|(id, _)| *id).collect());
         listed.unresolved.extend(foreign.into_values());
         let ended = self.ended(group);
         let mut changes = self.differences(group, &listed, observed, &ended);
@@ -103,12 +106,11 @@ impl<'p> Comparison<'p, '_> {
         if due {
             changes.retain(|change| change.expired.is_some() || begins(change).is_some());
         }
-        let partial = group.mode == Mode::Additive || due || inputs.policy.only_changed;
         let barred = ended.into_keys().filter(|id| partial && !listed.members.contains_key(id)).collect();
         let mut planned = GroupPlan {
             left_out: changes.len() < all,
             changes,
-            required: partial.then_some(required),
+            required,
             barred,
             ..GroupPlan::new(id, name, Some(group), &group.origin, &inputs.desired.settings, observed)
         };
@@ -129,18 +131,34 @@ impl<'p> Comparison<'p, '_> {
     /// a join.
     fn list(&self, group: &'p DesiredGroup, present: Option<&Membership>) -> CurrentList<'p> {
         let is_present = |member: &MemberId| present.is_some_and(|present| present.contains_key(member));
+        // Most entries name a present member by the address in the group's list. Unlike the map of everybody, this map
+        // fits into the processor's cache.
+        let members = present.into_iter().flat_map(|present| present.values());
+        let near: Hashed<&str, MemberId> =
+            members.filter_map(|member| Some((member.email.as_ref()?.folded(), member.id))).collect();
+        let (people, time) = (&self.inputs.people, self.inputs.time);
         let mut listed = CurrentList::default();
-        let (mut seen, time) = (BTreeSet::new(), self.inputs.time);
+        let (mut meant, mut seen, mut joining) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for entry in group.members.iter().filter(|entry| entry.belongs_at(time)) {
-            match self.inputs.people.resolve(&entry.person) {
-                Ok(member) => listed.add(member, entry, present),
+            if let PersonRef::Email(email) = &entry.person
+                && let Some(member) = near.get(email.folded()).filter(|_| !people.is_shared(email))
+            {
+                meant.push((*member, entry));
+                continue;
+            }
+            match people.resolve(&entry.person) {
+                Ok(member) => {
+                    listed.missing.extend((!is_present(&member) && joining.insert(member)).then_some(member));
+                    meant.push((member, entry));
+                }
                 Err(BlockedReason::AmbiguousPerson { candidates }) if candidates.iter().any(is_present) => {
-                    candidates.into_iter().filter(is_present).for_each(|member| listed.add(member, entry, present));
+                    meant.extend(candidates.into_iter().filter(is_present).map(|member| (member, entry)));
                 }
                 Err(reason) if seen.insert(&entry.person) => listed.unresolved.push((entry, reason)),
                 Err(_) => {}
             }
         }
+        listed.belong(meant);
         listed
     }
 
