@@ -152,9 +152,6 @@ impl<'a> ExclusionCheck<'a> {
     }
 
     fn finish(mut self) {
-        if self.partners.is_empty() {
-            return;
-        }
         // An addition that is blocked holds removals, which can block another addition of the person.
         loop {
             let breaches = self.breaches();
@@ -189,7 +186,7 @@ impl<'a> ExclusionCheck<'a> {
     /// The additions that would put somebody into two groups, as far as the files and the readings show; and whether each
     /// holds all removals of the person. Notes the groups whose members decide about an addition and were not read.
     fn breaches(&mut self) -> BTreeMap<(MemberId, usize), (BlockedReason, bool)> {
-        let groups = self.plan.groups.iter();
+        let groups = self.plan.groups.iter().filter(|group| self.partners.contains_key(&group.id));
         let planned = groups.flat_map(|group| group.carried_out().map(|change| ((group.id, change.member.id), change)));
         let planned: BTreeMap<(GroupId, MemberId), &Change> = planned.collect();
         let (mut breaches, mut unread) = (BTreeMap::new(), BTreeSet::new());
@@ -222,7 +219,8 @@ impl<'a> ExclusionCheck<'a> {
     /// Marks each addition that waits for a removal. Returns the exchanges by address.
     fn mark_exchanges(&mut self) -> Vec<Exchange> {
         let mut leaving: BTreeMap<(GroupId, MemberId), usize> = BTreeMap::new();
-        for (place, group) in self.plan.groups.iter().enumerate() {
+        let groups = self.plan.groups.iter().enumerate();
+        for (place, group) in groups.filter(|(_, group)| self.partners.contains_key(&group.id)) {
             leaving.extend(group.removals().map(|change| ((group.id, change.member.id), place)));
         }
         let mut exchanges: BTreeMap<MemberId, Exchange> = BTreeMap::new();

@@ -121,7 +121,8 @@ fn inactive_entries_are_not_resolved() {
 #[test]
 fn expiring_membership_is_reported_unless_extended() {
     let account = AccountBuilder::default().group("G", [1, 2]).group("H", [1]);
-    let files = "rosters:\n  sre: [p2@example.com]\ngroups:\n  G:\n    members:\n      \
+    let files = "rosters:\n  sre: [p2@example.com]\n  ops: [{email: p1@example.com, until: 2026-06-18}]\n\
+                 groups:\n  G:\n    members:\n      - roster: ops\n      \
                  - {email: p1@example.com, until: 2026-06-20}\n      \
                  - {email: p2@example.com, until: 2026-06-20}\n      - roster: sre\n  \
                  H:\n    members:\n      - {email: p1@example.com, until: 2026-08-01}\n";
@@ -129,9 +130,9 @@ fn expiring_membership_is_reported_unless_extended() {
     let reported: Vec<String> = plan
         .expiring
         .iter()
-        .map(|expiring| format!("{} {} {}", expiring.group, expiring.person, expiring.until))
+        .map(|expiring| format!("{} {} {} {}", expiring.group, expiring.person, expiring.until, expiring.origin))
         .collect();
-    assert_eq!(reported, ["G p1@example.com 2026-06-21T00:00:00Z"]);
+    assert_eq!(reported, ["G p1@example.com 2026-06-21T00:00:00Z convoke.yaml:9"], "the line that ends it");
 }
 
 #[test]

@@ -99,3 +99,16 @@ fn every_group_of_an_exclusive_name_excludes() {
     assert_eq!(changes(&plan, "Initiators").0, Vec::<String>::new());
     assert_eq!(blocked(&plan).iter().filter(|it| it.starts_with("Initiators")).count(), 2, "{:?}", blocked(&plan));
 }
+
+#[test]
+fn newest_files_without_the_exclusion_need_no_exchange() {
+    let account = AccountBuilder::default().group("Initiators", [1]).group("Approvers", [2, 3]);
+    let files = files(&format!("{}, {}", email(1), email(2)), &email(3));
+    let plan = account.plan(&files);
+    assert_eq!((plan.exchanges.len(), plan.exclusive.len()), (1, 1));
+    let tip = desired(&files.replace("exclusive_with: [Approvers], ", ""));
+    let decided = plan.decided_by(&tip, &account.observed, time("2026-06-15T12:00:00Z"));
+    assert_eq!((decided.exchanges.len(), decided.exclusive.len()), (0, 0));
+    let mut changes = decided.groups.iter().flat_map(|group| &group.changes);
+    assert!(changes.all(|change| change.after.is_empty()));
+}
