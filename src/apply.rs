@@ -253,9 +253,9 @@ impl ApplyRun<'_> {
             match &refusal {
                 None => group.delete(member).await,
                 Some(reason) if group.ledger.is_open(member) => {
-                    let cause = "kept, because the member could not join the other group: ";
-                    let cause = if reason.starts_with("kept") { "" } else { cause };
-                    group.ledger.keep(member, format!("{cause}{reason}"), false);
+                    let joins_not = "kept, because the member could not join the other group: ";
+                    let beginning = if reason.starts_with("kept") { "" } else { joins_not };
+                    group.ledger.keep(member, format!("{beginning}{reason}"), false);
                 }
                 Some(_) => {}
             }

@@ -79,7 +79,6 @@ impl Client {
         (history.pages_read, history.pages_expected)
     }
 
-    /// Notifies when a wait begins or ends.
     pub fn wait_notice(&self) -> watch::Receiver<Vec<Wait>> {
         self.shared.pacer.waits.subscribe()
     }

@@ -26,7 +26,6 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// The maximum number of requests in flight.
     pub(super) fn concurrency(&self) -> usize {
         self.concurrency.get().min(Semaphore::MAX_PERMITS)
     }
@@ -63,6 +62,8 @@ impl BaseUrl {
     ///
     /// If it is not `https` (or `http` to a loopback address), or has a user name, a password, a query or a fragment.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
+        const INSECURE: &str =
+            "http is allowed only to a loopback address, because it would expose the credentials: use https";
         let default = Self::DEFAULT;
         let scheme = format!("it does not begin with https:// (or http:// on this machine): write it like {default}");
         let base = match Url::parse(text.trim()) {
@@ -74,8 +75,6 @@ impl BaseUrl {
         // At another host, a proxy or a mock may serve the API at any path.
         let lacks_path =
             url.host_str() == Some("api.cloudflare.com") && url.path().trim_end_matches('/') != "/client/v4";
-        const INSECURE: &str =
-            "http is allowed only to a loopback address, because it would expose the credentials: use https";
         let checks = [
             (!matches!(url.scheme(), "http" | "https"), scheme),
             (base.is_plain() && !base.is_loopback(), INSECURE.into()),

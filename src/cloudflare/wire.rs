@@ -257,7 +257,7 @@ pub fn account_info(account: &Value) -> AccountInfo {
 pub(super) struct ScimPage {
     #[serde(rename = "totalResults")]
     pub total: usize,
-    /// May be missing in an empty list.
+    // SCIM may leave out an empty list.
     #[serde(default, rename = "Resources")]
     resources: Vec<Value>,
 }
