@@ -244,7 +244,7 @@ fn drift_sheet(plan: &Plan, view: View<'_>) -> Sheet {
     let mut sheet = sheet("drift", &words::drift_summary(plan), apply);
     let sections = sections::sections(plan);
     let of = |topics: &[Topic], rank| blocks(sections::about(&sections, topics), rank, view.repository);
-    let warned = [Topic::HeldExpired, Topic::Blocked, Topic::Warned];
+    let warned = [Topic::HeldExpired, Topic::Blocked, Topic::ToInvite, Topic::Warned];
     sheet.alert("WARNING", of(&warned, Rank::Alert));
     let rows = plan.groups.iter().filter(|group| group.differs()).map(|group| {
         let Tally { missing, unexpected, expired, .. } = Tally::of([group]);

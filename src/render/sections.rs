@@ -28,6 +28,7 @@ pub enum Topic {
     LeftOut,
     Loosened,
     Blocked,
+    ToInvite,
     Held,
     Warned,
     Later,
@@ -60,6 +61,7 @@ impl Topic {
             Self::LeftOut => ("Left out: changes that this run does not make", Some("Left out")),
             Self::Loosened => ("This change loosens protections", Some("Loosened")),
             Self::Blocked => ("Blocked: declared, but cannot be applied", Some("Blocked")),
+            Self::ToInvite => ("To invite: not members of the account", None),
             Self::Held => ("Held: removals that wait until the blocked entries are resolved", Some("Held")),
             Self::Warned => ("Warnings", Some("Warning")),
             Self::Later => ("Later: what this change does after today", Some("Later")),
@@ -100,6 +102,7 @@ pub fn sections(plan: &Plan) -> Sections {
     let held = plan.groups.iter().flat_map(|group| group.held.iter().map(move |change| (&group.name, change)));
     let (held_expired, held) = self::held(held, &plan.blocked);
     let left_alone = plan.groups.iter().flat_map(|group| group.left_alone.iter().map(move |change| (group, change)));
+    let present_addresses = plan.present_addresses();
     let (loosened, settings): (Vec<_>, Vec<_>) = plan.base_changes.iter().partition(|change| change.loosens);
     present([
         (Topic::Refused, plan.refusals.iter().map(refusal).collect()),
@@ -109,7 +112,8 @@ pub fn sections(plan: &Plan) -> Sections {
         (Topic::HeldExpired, held_expired),
         (Topic::LeftOut, plan.left_out.iter().map(left_out).collect()),
         (Topic::Loosened, loosened.into_iter().map(base_change).collect()),
-        (Topic::Blocked, blocked(&plan.blocked, &plan.present_addresses())),
+        (Topic::Blocked, blocked(&plan.blocked, &present_addresses)),
+        (Topic::ToInvite, to_invite(plan, &present_addresses)),
         (Topic::Held, held),
         (Topic::Warned, plan.warnings.iter().map(warning).collect()),
         (Topic::Later, plan.later.iter().map(later).collect()),
@@ -278,6 +282,17 @@ fn remedies(person: &PersonRef, former: &PresentAddresses) -> String {
     let is_typo = found.iter().all(|new| domain(new) == domain(&person.to_string()));
     let why = if is_typo { "correct the address" } else { "the address may have changed" };
     format!("{why}: {renames}; else invite the person, or remove the address with {remove}")
+}
+
+/// The people who are not members of the account and are not known by another address, each once.
+fn to_invite(plan: &Plan, former: &PresentAddresses) -> Vec<Row> {
+    let people = plan.blocked.iter().filter_map(|blocked| match (&blocked.entry, &blocked.reason) {
+        (Some(person @ PersonRef::Email(_)), BlockedReason::UnknownPerson { similar, .. }) => {
+            (similar.is_empty() && former.get(person).is_none_or(Vec::is_empty)).then(|| person.to_string())
+        }
+        _ => None,
+    });
+    people.collect::<BTreeSet<String>>().into_iter().map(|person| Row::new(None, None, person)).collect()
 }
 
 fn warning(warning: &PlanWarning) -> Row {

@@ -46,7 +46,7 @@ pub fn plan(plan: &Plan, view: View<'_>, layout: Layout) -> String {
         }
     }
     page.sections(&sections, &[Topic::LeftAlone, Topic::Settings, Topic::Unmanaged, Topic::Expiring, Topic::Warned]);
-    page.sections(&sections, &[Topic::Blocked, Topic::Refused]);
+    page.sections(&sections, &[Topic::ToInvite, Topic::Blocked, Topic::Refused]);
     let mut lines = words::summary(plan);
     if labels(plan).len() > 1 && plan.has_differences() {
         lines.insert(1.min(lines.len()), this_change(plan));
@@ -80,7 +80,7 @@ pub fn drift(plan: &Plan, view: View<'_>, layout: Layout) -> String {
         page.changes(group.changes.iter().chain(&group.held), true);
         page.line("");
     }
-    page.sections(&sections, &[Topic::Unmanaged, Topic::Expiring, Topic::Warned, Topic::Blocked]);
+    page.sections(&sections, &[Topic::Unmanaged, Topic::Expiring, Topic::Warned, Topic::ToInvite, Topic::Blocked]);
     if let Some(refused) = sections.get(&Topic::Refused) {
         page.titled(WARN, "Guards that would refuse the correction", refused);
     }
@@ -387,7 +387,11 @@ fn rest(report: &Report) -> &'static str {
         return "Run `convoke apply` again, and resolve the problems above if they remain.";
     }
     let leaves = |kind| report.left_out.iter().any(|left_out| left_out.kind == kind);
-    if !report.made_its_changes() || leaves(LeftOutKind::Guard) {
+    let failed = |group: &GroupReport| group.failed.iter().any(|unmade| unmade.action == Action::Remove);
+    if leaves(LeftOutKind::Cap) && report.groups.iter().any(failed) {
+        "Resolve the problems above. Until then each run tries the failed removals first, and they count for \
+         `total_removals`; raise it, or pass the digest with --accept, to make the others."
+    } else if !report.made_its_changes() || leaves(LeftOutKind::Guard) {
         "Resolve the problems above, then run `convoke apply` again."
     } else if leaves(LeftOutKind::Waits) {
         "Run this again for the rest, after the members have joined their other groups."

@@ -66,11 +66,8 @@ impl<'a> View<'a> {
         if plan.stale.is_some() {
             return Next::Nothing;
         }
-        let others = plan.refusals.iter().map(|refusal| refusal.guard).filter(|guard| !guard.is_limit());
-        let others: BTreeSet<String> = others.map(|guard| guard.to_string()).collect();
-        if !others.is_empty() {
-            let others = others.into_iter().collect::<Vec<_>>().join(", ");
-            return Next::Resolve(format!("Resolve first, because --accept does not lift it: {others}."));
+        if plan.refusals.iter().any(|refusal| !refusal.guard.is_limit()) {
+            return Next::Resolve(resolve(plan));
         }
         let Some(invocation) = self.invocation else { return Next::Nothing };
         match (plan.refusals.is_empty(), plan.summary.requests > 0, self.applying) {
@@ -94,6 +91,18 @@ impl<'a> View<'a> {
     pub(super) fn stale_help(&self) -> String {
         self.invocation.map(Invocation::stale_help).unwrap_or_default()
     }
+}
+
+/// Which refusals `--accept` lifts, and which it does not.
+fn resolve(plan: &Plan) -> String {
+    let named = |is_limit: bool| {
+        let guards = plan.refusals.iter().map(|refusal| refusal.guard).filter(|guard| guard.is_limit() == is_limit);
+        let names: BTreeSet<String> = guards.map(|guard| guard.to_string()).collect();
+        names.into_iter().collect::<Vec<_>>().join(", ")
+    };
+    let (limits, others) = (named(true), named(false));
+    let lifted = if limits.is_empty() { String::new() } else { format!(" It lifts only: {limits}.") };
+    format!("Resolve first, because --accept does not lift it: {others}.{lifted}")
 }
 
 /// A repository on the web that has the files.

@@ -151,7 +151,11 @@ fn protected_people_and_the_token_user_stay_alone() {
 
 /// Ten of forty members of each of two groups have ended, each on another day.
 fn many() -> World {
-    let (mut file, mut seed) = (String::from("version: 1\ngroups:\n"), Seed::default());
+    many_in(Seed::default())
+}
+
+fn many_in(mut seed: Seed) -> World {
+    let mut file = String::from("version: 1\ngroups:\n");
     for group in ["G", "H"] {
         let all = people(group, 40);
         let _ = write!(file, "  {group}:\n    members:\n");
@@ -186,6 +190,15 @@ fn one_run_makes_at_most_total_removals() {
             assert!(first.contains(&format!("DELETE {group}: {group}-{number}@example.com")), "{first:?}");
         }
     }
+}
+
+#[test]
+fn removals_that_fail_each_time_are_named_as_what_uses_up_the_cap() {
+    let world =
+        many_in(Seed::default().fault(FaultRule::always(Match::operation(Endpoint::RemoveMember), Fault::status(400))));
+    let report = world.run(RUN).exits(5);
+    let said = "Until then each run tries the failed removals first, and they count for `total_removals`";
+    assert!(report.stdout.contains(said), "{report}");
 }
 
 #[test]

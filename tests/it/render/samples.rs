@@ -132,6 +132,23 @@ pub fn refused_by_limits() -> Plan {
     )
 }
 
+/// A plan with a refusal that `--accept` lifts and one that it does not.
+pub fn refused_twice() -> Plan {
+    plan(
+        "version: 1\nsettings:\n  protected: [root@example.com]\ngroups:\n  Developers:\n    members: [alice@example.com]\n",
+        &account(&[("Developers", &["alice@example.com", "bob@example.com", "root@example.com"])]),
+    )
+}
+
+/// A plan with people whom the account does not have.
+pub fn strangers() -> Plan {
+    plan(
+        "version: 1\ngroups:\n  Developers:\n    members: [alice@example.com, zoe@elsewhere.test, yan@elsewhere.test]\n  \
+         Operators:\n    members: [yan@elsewhere.test]\n",
+        &account(&[("Developers", &["alice@example.com"]), ("Operators", &[])]),
+    )
+}
+
 /// A plan with refusals that `--accept` does not lift.
 pub fn refused() -> Plan {
     plan(

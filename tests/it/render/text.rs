@@ -160,6 +160,21 @@ fn refused_and_blocked_plans_show_remedies() {
 }
 
 #[test]
+fn what_accept_lifts_is_told_from_the_rest() {
+    let shown = plan(&samples::refused_twice(), view(), NARROW);
+    let said = "Resolve first, because --accept does not lift it: protected. It lifts only: group_removals.";
+    assert!(shown.contains(said), "{shown}");
+}
+
+#[test]
+fn people_to_invite_are_one_list() {
+    let list = "To invite: not members of the account\n  yan@elsewhere.test\n  zoe@elsewhere.test\n";
+    for shown in [plan(&samples::strangers(), view(), NARROW), drift(&samples::strangers(), view(), NARROW)] {
+        assert!(shown.contains(list), "{shown}");
+    }
+}
+
+#[test]
 fn hostile_names_cannot_send_terminal_escapes() {
     for shown in [
         plan(&samples::hostile(), view(), NARROW),
