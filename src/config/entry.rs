@@ -153,7 +153,6 @@ impl Reader<'_> {
         Some(text.into())
     }
 
-    /// Reads an address.
     fn person(&mut self, at: Position, text: &str) -> Option<PersonOrRoster> {
         match Email::declared(text) {
             Ok(email) => Some(PersonOrRoster::Person(PersonRef::Email(email))),

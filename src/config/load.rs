@@ -156,7 +156,7 @@ impl FileSearch {
                     }
                 }
                 // An unreadable entry with any name may lead to a folder with groups.
-                Err(error) => self.report.push(unreadable_below(&path, &error)),
+                Err(error) => self.report.push(unreadable(&path, &error)),
                 Ok(_) if !is_yaml(&path) => {}
                 Ok(metadata) if metadata.is_file() => self.files.push(path),
                 Ok(_) => {
@@ -246,18 +246,11 @@ fn problem(path: &Path, message: impl Into<String>) -> Problem {
     Problem::new(shown(path).into(), None, message)
 }
 
-/// The problem of a path below a folder that cannot be read.
-fn unreadable_below(path: &Path, error: &io::Error) -> Problem {
-    match fs::read_link(path) {
-        Ok(target) => {
-            let message = format!("the link to {} cannot be followed: {error}", target.to_string_lossy());
-            problem(path, message).help("correct the link, or remove it")
-        }
-        Err(_) => unreadable(path, error),
-    }
-}
-
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    if let Ok(target) = fs::read_link(path) {
+        let message = format!("the link to {} cannot be followed: {error}", target.to_string_lossy());
+        return problem(path, message).help("correct the link, or remove it");
+    }
     let problem = problem(path, format!("cannot be read: {error}"));
     match error.kind() {
         io::ErrorKind::NotFound => problem.help("name the file or folder that holds the groups with --file"),

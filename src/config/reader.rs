@@ -268,7 +268,6 @@ fn whole(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
-/// A percentage such as `25%` or `12.5%`.
 fn percentage(text: &str) -> Option<Limit> {
     let number = text.strip_suffix('%')?;
     let (units, decimals) = number.split_once('.').unwrap_or((number, "0"));
