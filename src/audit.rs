@@ -1,14 +1,12 @@
 //! Reads who changed a group from the audit log. Missing information stays unknown, and no run fails because of it.
 
-use std::collections::BTreeMap;
-
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::cloudflare::{ApiError, AuditEntry, Client, without_password};
-use crate::model::{GroupId, GroupRef, MemberId};
-use crate::plan::{Action, Author, AuthorKind, Plan, RecordedChange, RecordedEffect, attribute};
+use crate::model::{GroupRef, MemberId};
+use crate::plan::{Action, Author, AuthorKind, Beginnings, Plan, RecordedChange, RecordedEffect, attribute};
 
 /// The maximum number of pages of the log in a run.
 const MOST_PAGES: u64 = 10;
@@ -41,10 +39,10 @@ pub async fn attribute_differences(client: &Client, plan: &mut Plan, now: Timest
         questions.extend(changes.map(|change| (group.reference(), change.member.id, change.action)));
     }
     let beginnings = beginnings(client, &questions, now).await;
-    let mut log = Log { client, recorded: Vec::new(), pages: 0, unread: None };
-    log.read_around(&beginnings, now).await;
-    if questions.iter().any(|(group, member, _)| !beginnings.contains_key(&(group.id, *member))) {
-        log.read(now.checked_sub(BACK).unwrap_or(EARLIEST), now, MOST_PAGES).await;
+    let mut log = Log { client, recorded: Vec::new(), pages: 0 };
+    let mut read = log.read_around(&beginnings, now).await;
+    if read.is_ok() && questions.iter().any(|(group, member, _)| !beginnings.contains_key(&(group.id, *member))) {
+        read = log.read(now.checked_sub(BACK).unwrap_or(EARLIEST), now, MOST_PAGES).await;
     }
     for group in &mut plan.groups {
         let changes = group.changes.iter_mut().chain(&mut group.held);
@@ -54,16 +52,12 @@ pub async fn attribute_differences(client: &Client, plan: &mut Plan, now: Timest
             change.by = by.map(Box::new);
         }
     }
-    log.unread
+    read.err()
 }
 
 /// When each unexpected member was added. A time that cannot be true counts as unknown: a log that is asked about it
 /// refuses, and would tell nothing about the others either.
-async fn beginnings(
-    client: &Client,
-    questions: &[Question],
-    now: Timestamp,
-) -> BTreeMap<(GroupId, MemberId), Timestamp> {
+async fn beginnings(client: &Client, questions: &[Question], now: Timestamp) -> Beginnings {
     // The clocks may differ.
     let latest = now.checked_add(AROUND).unwrap_or(now);
     let unexpected = questions.iter().filter(|(_, _, action)| *action == Action::Remove).take(MOST_LOOKUPS);
@@ -83,12 +77,11 @@ struct Log<'a> {
     client: &'a Client,
     recorded: Vec<RecordedChange>,
     pages: u64,
-    unread: Option<ApiError>,
 }
 
 impl Log<'_> {
     /// Reads the log around these times, the newest first. Close times share one reading.
-    async fn read_around(&mut self, beginnings: &BTreeMap<(GroupId, MemberId), Timestamp>, now: Timestamp) {
+    async fn read_around(&mut self, beginnings: &Beginnings, now: Timestamp) -> Result<(), ApiError> {
         let mut times: Vec<Timestamp> = beginnings.values().copied().collect();
         times.sort_unstable();
         for near in times.chunk_by(|one, next| next.duration_since(*one) <= AROUND * 2).rev() {
@@ -96,20 +89,18 @@ impl Log<'_> {
             let since = first.checked_sub(AROUND).unwrap_or(EARLIEST);
             let before = last.checked_add(AROUND).map_or(now, |end| end.min(now));
             if since < before {
-                self.read(since, before, MOST_NEAR_PAGES).await;
+                self.read(since, before, MOST_NEAR_PAGES).await?;
             }
         }
+        Ok(())
     }
 
     /// Reads the entries between two times, until the run has read `most_pages` pages in total.
-    async fn read(&mut self, since: Timestamp, before: Timestamp, most_pages: u64) {
+    async fn read(&mut self, since: Timestamp, before: Timestamp, most_pages: u64) -> Result<(), ApiError> {
         let mut cursor = None;
-        while self.pages < most_pages && self.unread.is_none() {
+        while self.pages < most_pages {
             self.pages += 1;
-            let page = match self.client.audit_log(since, before, cursor.as_deref()).await {
-                Ok(page) => page,
-                Err(error) => return self.unread = Some(error),
-            };
+            let page = self.client.audit_log(since, before, cursor.as_deref()).await?;
             // Two times can have a part of the log in common.
             for change in page.rows().iter().filter_map(recorded) {
                 if !self.recorded.contains(&change) {
@@ -119,9 +110,10 @@ impl Log<'_> {
             // A page that refers to itself would be read forever.
             cursor = page.cursor().filter(|next| cursor.as_ref() != Some(next));
             if cursor.is_none() || page.rows().is_empty() {
-                return;
+                break;
             }
         }
+        Ok(())
     }
 }
 

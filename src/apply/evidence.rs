@@ -182,7 +182,7 @@ impl GroupRun<'_> {
             let reason = format!("the group {:?} {changed}", name.as_str());
             return Some((StaleGroup { permissions: Some(changed), ..stale }, reason));
         }
-        let reason = plan.refused_by(groups)?;
+        let reason = plan.guards.unmanaged_groups(groups)?.reason();
         Some((StaleGroup { refused: Some(reason.clone()), ..stale }, reason))
     }
 

@@ -240,7 +240,7 @@ impl Reader<'_> {
     pub fn period(&mut self, field: Field<'_>) -> Option<Period> {
         let text = self.text(&format!("`{}`", field.name), field, Period::HELP)?;
         let reason = match text.parse::<Period>() {
-            Ok(period) if !period.is_zero() => return Some(period),
+            Ok(period) if !period.length().is_zero() => return Some(period),
             Ok(_) => "it is zero",
             Err(reason) => reason,
         };

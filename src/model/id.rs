@@ -112,10 +112,6 @@ impl UserId {
         let plausible = !text.is_empty() && text.len() <= Self::LONGEST && !text.chars().any(char::is_control);
         plausible.then(|| Self(text.to_ascii_lowercase().into()))
     }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl AccountId {

@@ -96,10 +96,6 @@ impl Period {
     /// The remedy for a text that is not a period.
     pub const HELP: &str = "write a whole number of hours, days or weeks: 8h, 90d or 12w";
 
-    pub const fn is_zero(self) -> bool {
-        self.count == 0
-    }
-
     /// Whether this is a whole number of days.
     pub const fn is_days(self) -> bool {
         self.unit != 'h'

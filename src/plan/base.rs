@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::change::{GroupPair, pairs};
-use crate::model::{Desired, DesiredGroup, GroupName, Limit, Origin, PersonRef, Rules, Setting, Settings};
+use crate::model::{Desired, DesiredGroup, GroupName, Limit, Origin, PersonRef, Setting};
 
 /// A change of the files that affects no membership directly, but decides about memberships.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,92 +30,92 @@ pub struct BaseChange {
 /// How the files differ from the base besides memberships.
 pub fn compare_base(base: &Desired, head: &Desired) -> Vec<BaseChange> {
     let mut changes = Changes { group: None, list: Vec::new() };
-    settings(base, head, &mut changes);
+    settings([base, head], &mut changes);
     let pairs = pairs(base, head);
     for GroupPair { name, base, .. } in pairs.iter().filter(|pair| pair.head.is_none()) {
         changes.group = Some(name);
-        let declared = base.map(|(_, old)| Setting { value: "declared", origin: Some(old.origin.clone()) });
-        changes.compare("group", declared.as_ref(), None, true);
+        let declared = base.map(|(_, old)| set_at(&old.origin, "declared"));
+        changes.compare("group", [declared, None], true);
     }
     for pair in &pairs {
         if let (Some((old_name, old)), Some(new)) = (pair.base, pair.head) {
             changes.group = Some(pair.name);
-            group_settings((base, old_name, old), (head, pair.name, new), &mut changes);
+            group_settings([(base, old_name, old), (head, pair.name, new)], &mut changes);
         }
     }
     changes.list
 }
 
-fn settings(base: &Desired, head: &Desired, changes: &mut Changes<'_>) {
-    let (old, new) = (&base.settings, &head.settings);
-    if base.account_id.is_some() && head.account_id.is_some() {
-        changes.compare("account_id", base.account_id.as_ref(), head.account_id.as_ref(), true);
+fn settings(files: [&Desired; 2], changes: &mut Changes<'_>) {
+    let settings = files.map(|files| &files.settings);
+    let [old, new] = settings;
+    if files.iter().all(|files| files.account_id.is_some()) {
+        changes.compare("account_id", files.map(|files| shown(files.account_id.as_ref())), true);
     }
-    changes.limit("limits.group_removals", &old.limits.group_removals, &new.limits.group_removals);
-    changes.limit("limits.total_removals", &old.limits.total_removals, &new.limits.total_removals);
-    let direct =
-        |settings: &Settings| Setting::preset(if settings.reports_direct_access { "report" } else { "ignore" });
-    changes.compare("direct_access", Some(&direct(old)), Some(&direct(new)), old.reports_direct_access);
-    let unmanaged = (&old.unmanaged_groups, &new.unmanaged_groups);
-    changes.compare("unmanaged_groups", Some(unmanaged.0), Some(unmanaged.1), unmanaged.1.value < unmanaged.0.value);
-    let protected = |settings: &Settings| -> BTreeMap<PersonRef, Origin> {
+    let limits = settings.map(|settings| &settings.limits.group_removals);
+    changes.compare("limits.group_removals", limits.map(|limit| shown(Some(limit))), allows_more(limits));
+    let limits = settings.map(|settings| &settings.limits.total_removals);
+    changes.compare("limits.total_removals", limits.map(|limit| shown(Some(limit))), allows_more(limits));
+    let direct = settings.map(|it| if it.reports_direct_access { "report" } else { "ignore" });
+    changes.compare("direct_access", direct.map(|it| Some(Setting::preset(it.into()))), old.reports_direct_access);
+    let unmanaged = settings.map(|settings| shown(Some(&settings.unmanaged_groups)));
+    changes.compare("unmanaged_groups", unmanaged, new.unmanaged_groups.value < old.unmanaged_groups.value);
+    let protected = settings.map(|settings| -> BTreeMap<PersonRef, Origin> {
         settings.protected.iter().map(|entry| (entry.person.clone(), entry.origin.clone())).collect()
-    };
-    changes.entries("protected", &protected(old), &protected(new), |_| false);
+    });
+    changes.entries("protected", protected.each_ref(), |_| false);
 }
 
-fn group_settings(
-    (base, old_name, old): (&Desired, &GroupName, &DesiredGroup),
-    (head, name, new): (&Desired, &GroupName, &DesiredGroup),
-    changes: &mut Changes<'_>,
-) {
-    let (old_place, new_place) = (Some(old.origin.clone()), Some(new.origin.clone()));
-    let old_named = Setting { value: old_name, origin: old_place.clone() };
-    changes.compare("name", Some(&old_named), Some(&Setting { value: name, origin: new_place.clone() }), false);
-    let old_mode = Setting { value: old.mode, origin: old_place };
-    let new_mode = Setting { value: new.mode, origin: new_place };
-    changes.compare("mode", Some(&old_mode), Some(&new_mode), new.mode > old.mode);
-    changes.compare("id", old.pin.as_ref(), new.pin.as_ref(), old.pin.is_some());
+fn group_settings(both: [(&Desired, &GroupName, &DesiredGroup); 2], changes: &mut Changes<'_>) {
+    let groups = both.map(|(.., group)| group);
+    let [(base, _, old), (head, name, new)] = both;
+    changes.compare("name", both.map(|(_, name, group)| Some(set_at(&group.origin, name))), false);
+    changes.compare("mode", groups.map(|group| Some(set_at(&group.origin, group.mode))), new.mode > old.mode);
+    changes.compare("id", groups.map(|group| shown(group.pin.as_ref())), old.pin.is_some());
     // A missing value requires nothing.
-    let least = |group: &DesiredGroup| group.min_members.as_ref().map(|least| least.value);
-    changes.compare("min_members", old.min_members.as_ref(), new.min_members.as_ref(), least(new) < least(old));
-    changes.compare("allow_empty", Some(&old.allow_empty), Some(&new.allow_empty), new.allow_empty.value);
-    let limit = |desired: &Desired, group: &DesiredGroup| {
-        group.group_removals.as_ref().unwrap_or(&desired.settings.limits.group_removals).value
-    };
-    let allows_more = allows_more(limit(base, old), limit(head, new));
-    changes.compare("group_removals", old.group_removals.as_ref(), new.group_removals.as_ref(), allows_more);
+    let [least, new_least] = groups.map(|group| group.min_members.as_ref().map(|least| least.value));
+    changes.compare("min_members", groups.map(|group| shown(group.min_members.as_ref())), new_least < least);
+    changes.compare("allow_empty", groups.map(|group| shown(Some(&group.allow_empty))), new.allow_empty.value);
+    let limits =
+        both.map(|(files, _, group)| group.group_removals.as_ref().unwrap_or(&files.settings.limits.group_removals));
+    let removals = groups.map(|group| shown(group.group_removals.as_ref()));
+    changes.compare("group_removals", removals, allows_more(limits));
     // Another pin may let the group give more, so every change of one needs a look.
-    let pins = |group: &DesiredGroup| group.permissions.as_ref().map(joined);
-    changes.compare("permissions", pins(old).as_ref(), pins(new).as_ref(), old.permissions.is_some());
+    changes.compare("permissions", groups.map(|group| joined(group.permissions.as_ref())), old.permissions.is_some());
     let (allowed, allow) = (base.domains_of(old), head.domains_of(new));
     let is_new = |domain: &String| allowed.is_some_and(|allowed| !allowed.value.contains(domain));
     let allows_more = allow.is_none_or(|allow| allow.value.iter().any(is_new));
-    changes.compare("email_domains", allowed.map(joined).as_ref(), allow.map(joined).as_ref(), allows_more);
-    let (rules, new_rules) = (&old.rules, &new.rules);
-    let longest = |rules: &Rules| rules.max_duration.as_ref().map(|rule| rule.value.length());
-    let lasts_longer = longest(rules).is_some_and(|old| longest(new_rules).is_none_or(|new| new > old));
-    changes.compare("max_duration", rules.max_duration.as_ref(), new_rules.max_duration.as_ref(), lasts_longer);
-    let required = |rules: &Rules| {
-        rules.require_reason.as_ref().map(|origin| Setting { value: true, origin: Some(origin.clone()) })
-    };
-    let was_required = rules.require_reason.is_some();
-    changes.compare("require_reason", required(rules).as_ref(), required(new_rules).as_ref(), was_required);
+    changes.compare("email_domains", [allowed, allow].map(joined), allows_more);
+    let rules = groups.map(|group| &group.rules);
+    let [longest, new_longest] = rules.map(|rules| rules.max_duration.as_ref().map(|rule| rule.value.length()));
+    let lasts_longer = longest.is_some_and(|old| new_longest.is_none_or(|new| new > old));
+    changes.compare("max_duration", rules.map(|rules| shown(rules.max_duration.as_ref())), lasts_longer);
+    let required = rules.map(|rules| rules.require_reason.as_ref().map(|origin| set_at(origin, true)));
+    changes.compare("require_reason", required, old.rules.require_reason.is_some());
     // Either of the two groups may have the rule.
     let named_there = |other: &GroupName| {
         let other = head.groups.get(other);
         other.is_some_and(|other| other.rules.exclusive_with.contains_key(name))
     };
-    changes.entries("exclusive_with", &rules.exclusive_with, &new_rules.exclusive_with, named_there);
+    changes.entries("exclusive_with", rules.map(|rules| &rules.exclusive_with), named_there);
 }
 
-fn joined(list: &Setting<Vec<String>>) -> Setting<String> {
-    Setting { value: list.value.join(", "), origin: list.origin.clone() }
+fn set_at(origin: &Origin, value: impl Display) -> Setting<String> {
+    Setting { value: value.to_string(), origin: Some(origin.clone()) }
+}
+
+fn shown(setting: Option<&Setting<impl Display>>) -> Option<Setting<String>> {
+    setting.map(|setting| Setting { value: setting.value.to_string(), origin: setting.origin.clone() })
+}
+
+fn joined(list: Option<&Setting<Vec<String>>>) -> Option<Setting<String>> {
+    list.map(|list| Setting { value: list.value.join(", "), origin: list.origin.clone() })
 }
 
 /// Whether a limit may allow more removals than before. A number and a percentage cannot be compared.
-const fn allows_more(old: Limit, new: Limit) -> bool {
-    match (old, new) {
+const fn allows_more(limits: [&Setting<Limit>; 2]) -> bool {
+    let [old, new] = limits;
+    match (old.value, new.value) {
         (Limit::Count(old), Limit::Count(new)) => new > old,
         (Limit::Percent { hundredths: old }, Limit::Percent { hundredths: new }) => new > old,
         (_, Limit::Count(0) | Limit::Percent { hundredths: 0 }) => false,
@@ -130,28 +130,18 @@ struct Changes<'a> {
 }
 
 impl Changes<'_> {
-    fn compare<T: PartialEq + Display>(
-        &mut self,
-        setting: &str,
-        before: Option<&Setting<T>>,
-        after: Option<&Setting<T>>,
-        loosens: bool,
-    ) {
-        let (old, new) = (before.map(|setting| &setting.value), after.map(|setting| &setting.value));
-        if old != new {
+    fn compare(&mut self, setting: &str, [before, after]: [Option<Setting<String>>; 2], loosens: bool) {
+        let text = |side: &Option<Setting<String>>| side.as_ref().map(|setting| setting.value.clone());
+        if text(&before) != text(&after) {
             self.list.push(BaseChange {
                 group: self.group.cloned(),
                 setting: setting.into(),
-                before: old.map(T::to_string),
-                after: new.map(T::to_string),
+                before: text(&before),
+                after: text(&after),
                 loosens,
-                origin: after.or(before).and_then(|setting| setting.origin.clone()),
+                origin: after.or(before).and_then(|setting| setting.origin),
             });
         }
-    }
-
-    fn limit(&mut self, setting: &str, before: &Setting<Limit>, after: &Setting<Limit>) {
-        self.compare(setting, Some(before), Some(after), allows_more(before.value, after.value));
     }
 
     /// Compares a list whose entries each protect something. A deleted entry loosens nothing if the rule is still
@@ -159,16 +149,14 @@ impl Changes<'_> {
     fn entries<T: Ord + Display>(
         &mut self,
         setting: &str,
-        before: &BTreeMap<T, Origin>,
-        after: &BTreeMap<T, Origin>,
+        [before, after]: [&BTreeMap<T, Origin>; 2],
         said_elsewhere: impl Fn(&T) -> bool,
     ) {
-        let entry = |(value, origin): (_, &Origin)| Setting { value, origin: Some(origin.clone()) };
-        for deleted in before.iter().filter(|(entry, _)| !after.contains_key(entry)).map(entry) {
-            self.compare(setting, Some(&deleted), None, !said_elsewhere(deleted.value));
+        for (entry, origin) in before.iter().filter(|(entry, _)| !after.contains_key(entry)) {
+            self.compare(setting, [Some(set_at(origin, entry)), None], !said_elsewhere(entry));
         }
-        for new in after.iter().filter(|(entry, _)| !before.contains_key(entry)).map(entry) {
-            self.compare(setting, None, Some(&new), false);
+        for (entry, origin) in after.iter().filter(|(entry, _)| !before.contains_key(entry)) {
+            self.compare(setting, [None, Some(set_at(origin, entry))], false);
         }
     }
 }

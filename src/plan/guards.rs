@@ -87,7 +87,7 @@ impl Refusal {
     }
 
     /// The reason with the guard's name and the place of the setting.
-    pub(super) fn reason(&self) -> String {
+    pub fn reason(&self) -> String {
         let place = self.origin.as_ref().filter(|origin| !self.message.contains(&origin.to_string()));
         let place = place.map(|origin| format!(" ({origin})")).unwrap_or_default();
         format!("{}: {}{place}", self.guard, self.message)
@@ -198,6 +198,32 @@ impl PlanGuards {
             token_user: None,
         }
     }
+
+    /// Refuses the other groups of the account, if the settings say so.
+    pub fn unmanaged_groups(&self, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<Refusal> {
+        /// The maximum number of names in the message. The plan lists them all.
+        const NAMED: usize = 5;
+        let managed = self.managed.as_ref()?;
+        let is_other =
+            |(id, group): &(&GroupId, &GroupSummary)| !managed.ids.contains(id) && !managed.names.contains(&group.name);
+        let mut others: Vec<(&GroupName, &GroupId)> =
+            groups.iter().filter(is_other).map(|(id, group)| (&group.name, id)).collect();
+        others.sort_unstable();
+        let noun = match others.len() {
+            0 => return None,
+            1 => "1 group of the account is".to_owned(),
+            count => format!("{count} groups of the account are"),
+        };
+        let shown = |(name, id): &(&GroupName, &GroupId)| match name.as_str() {
+            "" => id.to_string(),
+            name => format!("{name:?}"),
+        };
+        let mut names: Vec<String> = others.iter().take(NAMED).map(shown).collect();
+        names.extend((others.len() > NAMED).then(|| format!("{} more", others.len() - NAMED)));
+        let message = format!("{noun} not declared in any file: {}", names.join(", "));
+        let help = "declare them (`convoke export` writes the files), or set unmanaged_groups to report";
+        Some(Refusal::new(Guard::UnmanagedGroups, None, &managed.origin, message, help))
+    }
 }
 
 impl Plan {
@@ -208,11 +234,6 @@ impl Plan {
             let key = |refusal: &Refusal| (refusal.group.is_none(), refusal.group.clone(), refusal.guard);
             key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
         });
-    }
-
-    /// Which other groups of the account refuse the plan, if the settings say so.
-    pub fn refused_by(&self, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<String> {
-        unmanaged_groups(&self.guards, groups).map(|refusal| refusal.reason())
     }
 }
 
@@ -287,7 +308,7 @@ pub(super) fn account_refusals(plan: &Plan, groups: &BTreeMap<GroupId, GroupSumm
             "check that this is the group you mean, then correct the name in the file or rename the group in the account";
         Refusal::new(Guard::PinnedName, Some(&pin.value), &pin.origin, message, help)
     });
-    renamed.chain(unmanaged_groups(&plan.guards, groups)).collect()
+    renamed.chain(plan.guards.unmanaged_groups(groups)).collect()
 }
 
 /// Refuses to remove the user of the token, found by user id or by any of their addresses. Records the user's members
@@ -441,29 +462,4 @@ pub(super) fn unknown_protected(
         }
     }
     (refusals, warnings)
-}
-
-fn unmanaged_groups(guards: &PlanGuards, groups: &BTreeMap<GroupId, GroupSummary>) -> Option<Refusal> {
-    /// The maximum number of names in the message. The plan lists them all.
-    const NAMED: usize = 5;
-    let managed = guards.managed.as_ref()?;
-    let is_other =
-        |(id, group): &(&GroupId, &GroupSummary)| !managed.ids.contains(id) && !managed.names.contains(&group.name);
-    let mut others: Vec<(&GroupName, &GroupId)> =
-        groups.iter().filter(is_other).map(|(id, group)| (&group.name, id)).collect();
-    others.sort_unstable();
-    let noun = match others.len() {
-        0 => return None,
-        1 => "1 group of the account is".to_owned(),
-        count => format!("{count} groups of the account are"),
-    };
-    let shown = |(name, id): &(&GroupName, &GroupId)| match name.as_str() {
-        "" => id.to_string(),
-        name => format!("{name:?}"),
-    };
-    let mut names: Vec<String> = others.iter().take(NAMED).map(shown).collect();
-    names.extend((others.len() > NAMED).then(|| format!("{} more", others.len() - NAMED)));
-    let message = format!("{noun} not declared in any file: {}", names.join(", "));
-    let help = "declare them (`convoke export` writes the files), or set unmanaged_groups to report";
-    Some(Refusal::new(Guard::UnmanagedGroups, None, &managed.origin, message, help))
 }

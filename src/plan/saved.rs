@@ -182,9 +182,9 @@ impl GroupPlan {
             // The plan does not decide about the other members: only `required` must be there, and only those whom the
             // plan removes or whose time has ended (`barred`) must not.
             Some(required) => {
-                let held: BTreeSet<MemberId> = self.held.iter().map(|change| change.member.id).collect();
+                let is_held = |id: &MemberId| self.held.iter().any(|change| change.member.id == *id);
                 let leaving = self.removals().map(|change| &change.member.id).chain(&self.barred);
-                let added = leaving.filter(|id| present.contains(id) && !held.contains(id)).copied().collect();
+                let added = leaving.filter(|id| present.contains(id) && !is_held(id)).copied().collect();
                 Strays { added, removed: required - present }
             }
         }

@@ -166,8 +166,7 @@ impl<'a> Facts<'a> {
             let entries =
                 group.iter().flat_map(|group| &group.members).filter(|entry| self.is_meant(who, &entry.person));
             let entries: Vec<&DesiredMember> = entries.filter(|entry| !is_anothers(&entry.person)).collect();
-            let concerns = !entries.is_empty() || present;
-            concerns.then(|| self.membership(who, present, name, id, group, entries))
+            (present || !entries.is_empty()).then(|| self.membership(who, (name, id, group), entries))
         };
         let mut groups: Vec<WhyGroup> = all.filter_map(membership).collect();
         groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
@@ -185,8 +184,7 @@ impl<'a> Facts<'a> {
                     Ok(id) => Who { person: self.people.subject(id).person(), ids: BTreeSet::from([id]) },
                     Err(person) => Who::named(person.clone(), &self.people),
                 };
-                let present = members.is_some_and(|members| who.ids.iter().any(|id| members.contains_key(id)));
-                let row = self.membership(&who, present, name, id, group, entries);
+                let row = self.membership(&who, (name, id, group), entries);
                 rows.push(WhyGroup { person: Some(who.person.to_string().into()), ..row });
             }
         }
@@ -195,15 +193,9 @@ impl<'a> Facts<'a> {
         rows
     }
 
-    fn membership(
-        &self,
-        who: &Who,
-        present: bool,
-        name: &GroupName,
-        id: Option<GroupId>,
-        group: Option<&DesiredGroup>,
-        entries: Vec<&DesiredMember>,
-    ) -> WhyGroup {
+    fn membership(&self, who: &Who, (name, id, group): AnyGroup<'a>, entries: Vec<&DesiredMember>) -> WhyGroup {
+        let members = id.and_then(|id| self.current.memberships.get(&id));
+        let present = members.is_some_and(|members| who.ids.iter().any(|id| members.contains_key(id)));
         let mode = group.map(|group| group.mode);
         let planned = self.plan.groups.iter().find(|planned| mode.is_some() && planned.name == *name);
         let concerns = |change: &&Change| who.ids.contains(&change.member.id);

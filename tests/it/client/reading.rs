@@ -9,7 +9,7 @@ use crate::server::{
     ACCOUNT, GROUP, Reply, Server, TOKEN, client, config, email, group, id, page, paged, patient_client, unused_address,
 };
 use convoke::cloudflare::{ApiErrorKind, Client, Fate};
-use convoke::model::{GroupSummary, Member, TokenUser};
+use convoke::model::{GroupSummary, Member, TokenUser, UserId};
 
 #[tokio::test]
 async fn empty_group_may_be_null() {
@@ -471,7 +471,7 @@ async fn token_without_user_is_allowed() {
     });
     let user = server.await.client().token_user().await.unwrap();
     let TokenUser::Known(owner) = user else { panic!("{user:?}") };
-    assert_eq!((owner.user_id.as_str(), owner.email), ("u1", Some("a@example.com".parse().unwrap())));
+    assert_eq!((Some(owner.user_id), owner.email), (UserId::new("u1"), Some("a@example.com".parse().unwrap())));
 }
 
 #[tokio::test]
@@ -537,7 +537,7 @@ async fn account_members_have_user_and_two_factor() {
     let people = server.client().account_members().await.unwrap();
     let facts = |number| {
         let person = &people[&id(number)];
-        (person.user_id.as_ref().map(|id| id.as_str()), person.two_factor)
+        (person.user_id.clone(), person.two_factor)
     };
-    assert_eq!((facts(1), facts(2)), ((Some("ab12"), Some(true)), (None, None)));
+    assert_eq!((facts(1), facts(2)), ((UserId::new("ab12"), Some(true)), (None, None)));
 }
