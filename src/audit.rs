@@ -5,8 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::cloudflare::{ApiError, AuditEntry, Client, without_password};
-use crate::model::{GroupRef, MemberId};
-use crate::plan::{Action, Author, AuthorKind, Beginnings, Plan, RecordedChange, RecordedEffect, attribute};
+use crate::model::MemberId;
+use crate::plan::{
+    Author, AuthorKind, Beginnings, Change, GroupPlan, Plan, RecordedChange, RecordedEffect, Standing, attribute,
+};
 
 /// The maximum number of pages of the log in a run.
 const MOST_PAGES: u64 = 10;
@@ -26,22 +28,17 @@ const EARLIEST: Timestamp = Timestamp::UNIX_EPOCH;
 /// How far back the log is read if no time is known.
 const BACK: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// One difference: the group, the member, and the planned change.
-type Question = (GroupRef, MemberId, Action);
-
 /// Notes in a plan when each unexpected member was added, and who made each difference. Sends no request if there is no
 /// difference. Nobody makes a membership expire, so expired memberships are not looked up. Returns why the log could not
 /// be read, if so.
 pub async fn attribute_differences(client: &Client, plan: &mut Plan, now: Timestamp) -> Option<ApiError> {
-    let mut questions: Vec<Question> = Vec::new();
-    for group in &plan.groups {
-        let changes = group.changes.iter().chain(&group.held).filter(|change| change.expired.is_none());
-        questions.extend(changes.map(|change| (group.reference(), change.member.id, change.action)));
-    }
-    let beginnings = beginnings(client, &questions, now).await;
+    let beginnings = beginnings(client, plan, now).await;
     let mut log = Log { client, recorded: Vec::new(), pages: 0 };
     let mut read = log.read_around(&beginnings, now).await;
-    if read.is_ok() && questions.iter().any(|(group, member, _)| !beginnings.contains_key(&(group.id, *member))) {
+    let is_undated = |(group, change): (&GroupPlan, &Change)| {
+        change.expired.is_none() && !beginnings.contains_key(&(group.id, change.member.id))
+    };
+    if read.is_ok() && plan.differences().any(is_undated) {
         read = log.read(now.checked_sub(BACK).unwrap_or(EARLIEST), now, MOST_PAGES).await;
     }
     for group in &mut plan.groups {
@@ -57,17 +54,17 @@ pub async fn attribute_differences(client: &Client, plan: &mut Plan, now: Timest
 
 /// When each unexpected member was added. A time that cannot be true counts as unknown: a log that is asked about it
 /// refuses, and would tell nothing about the others either.
-async fn beginnings(client: &Client, questions: &[Question], now: Timestamp) -> Beginnings {
+async fn beginnings(client: &Client, plan: &Plan, now: Timestamp) -> Beginnings {
     // The clocks may differ.
     let latest = now.checked_add(AROUND).unwrap_or(now);
-    let unexpected = questions.iter().filter(|(_, _, action)| *action == Action::Remove).take(MOST_LOOKUPS);
-    let asking = unexpected.map(async |(group, member, _)| {
-        let detail = client.group_member(group, *member).await;
+    let unexpected = plan.differences().filter(|(_, change)| Standing::of_change(change) == Standing::Undeclared);
+    let asking = unexpected.take(MOST_LOOKUPS).map(async |(group, change)| {
+        let detail = client.group_member(&group.reference(), change.member.id).await;
         if let Err(error) = &detail {
             tracing::info!(%error, "cannot tell when a member was added");
         }
         let added_at = detail.ok()??.added_at.filter(|time| (EARLIEST..=latest).contains(time))?;
-        Some(((group.id, *member), added_at))
+        Some(((group.id, change.member.id), added_at))
     });
     join_all(asking).await.into_iter().flatten().collect()
 }
