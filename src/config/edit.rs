@@ -318,9 +318,8 @@ fn write(sources: &[Source], steps: &[EditStep<'_>], context: &EditContext<'_>) 
     }
     let files = Files::new(&after, trees.into_iter().map(Ok)).map_err(|problems| {
         let first = problems.iter().next().map(|problem| problem.message.clone()).unwrap_or_default();
-        let refused = steps.iter().map(EditStep::by_hand);
-        let refused = refused.map(|problem| Problem { message: format!("{}: {first}", problem.message), ..problem });
-        refused.collect::<Vec<_>>()
+        let because = |problem: Problem| Problem { message: format!("{}: {first}", problem.message), ..problem };
+        steps.iter().map(EditStep::by_hand).map(because).collect::<Vec<_>>()
     })?;
     let breaches = new_breaches(&files.desired, context);
     if !breaches.is_empty() {

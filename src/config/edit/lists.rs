@@ -192,24 +192,24 @@ pub(super) fn meant<'d>(unknown: &PersonRef, lists: impl Iterator<Item = &'d Lis
     near.first().map(|(_, _, person)| *person)
 }
 
-fn of_file<'d>((file, declared): (usize, &'d Declared)) -> impl Iterator<Item = List<'d>> {
-    let list = move |name, group, key: &'d Origin, entries: &'d [Entry]| List {
-        index: 0,
-        name,
-        group,
-        file,
-        key,
-        entries,
-        rosters: BTreeSet::new(),
+fn of_file<'d>((file, declared): (usize, &'d Declared)) -> Vec<List<'d>> {
+    let mut lists = Vec::new();
+    let mut add = |name, group, key: &'d Origin, entries: &'d [Entry]| {
+        lists.push(List { index: 0, name, group, file, key, entries, rosters: BTreeSet::new() });
     };
-    let plain = move |name, declared: &'d DeclaredList| list(name, None, &declared.origin, &declared.entries);
-    let rosters = declared.rosters.iter().map(move |roster| plain(ListName::Roster(Arc::clone(&roster.name)), roster));
-    let protected = declared.protected.iter().map(move |list| plain(ListName::Setting(Arc::clone(&list.name)), list));
-    let groups = declared.groups.iter().flat_map(move |DeclaredGroup { name, group, entries, owners }| {
-        let owners = owners.iter().map(move |owners| plain(ListName::Owners(name.clone()), owners));
-        owners.chain([list(ListName::Group(name.clone()), Some(group), &group.members_origin, entries)])
-    });
-    rosters.chain(protected).chain(groups)
+    for DeclaredList { name, origin, entries } in &declared.rosters {
+        add(ListName::Roster(Arc::clone(name)), None, origin, entries);
+    }
+    if let Some(DeclaredList { name, origin, entries }) = &declared.protected {
+        add(ListName::Setting(Arc::clone(name)), None, origin, entries);
+    }
+    for DeclaredGroup { name, group, entries, owners } in &declared.groups {
+        add(ListName::Group(name.clone()), Some(group), &group.members_origin, entries);
+        if let Some(DeclaredList { origin, entries, .. }) = owners {
+            add(ListName::Owners(name.clone()), None, origin, entries);
+        }
+    }
+    lists
 }
 
 /// Whether the windows together cover this one completely.

@@ -190,11 +190,9 @@ impl NewEntry {
 
 /// The index of a new entry: its sorted place if the addresses are sorted, else the end.
 pub(super) fn place_for(entries: &[Entry], person: &PersonRef) -> usize {
-    let PersonRef::Email(email) = person else { return entries.len() };
-    if !is_sorted(entries) {
-        return entries.len();
-    }
-    addresses(entries).find(|(_, other)| *other > email).map_or(entries.len(), |(index, _)| index)
+    let is_after = |(_, other): &(usize, &Email)| matches!(person, PersonRef::Email(email) if *other > email);
+    let next = addresses(entries).find(is_after).filter(|_| is_sorted(entries));
+    next.map_or(entries.len(), |(index, _)| index)
 }
 
 /// The addresses of a list, with the indexes of their entries.
