@@ -131,16 +131,11 @@ struct Changes<'a> {
 
 impl Changes<'_> {
     fn compare(&mut self, setting: &str, [before, after]: [Option<Setting<String>>; 2], loosens: bool) {
-        let text = |side: &Option<Setting<String>>| side.as_ref().map(|setting| setting.value.clone());
-        if text(&before) != text(&after) {
-            self.list.push(BaseChange {
-                group: self.group.cloned(),
-                setting: setting.into(),
-                before: text(&before),
-                after: text(&after),
-                loosens,
-                origin: after.or(before).and_then(|setting| setting.origin),
-            });
+        let origin = after.as_ref().or(before.as_ref()).and_then(|setting| setting.origin.clone());
+        let [before, after] = [before, after].map(|side| side.map(|setting| setting.value));
+        if before != after {
+            let group = self.group.cloned();
+            self.list.push(BaseChange { group, setting: setting.into(), before, after, loosens, origin });
         }
     }
 
