@@ -99,12 +99,17 @@ impl<'s> FileLayout<'s> {
     /// The end of a block scalar. Of the line ends after it, only those that belong to its text are before this end, but
     /// for the last one.
     fn block_scalar_end(&self, start: usize, end: usize) -> Option<usize> {
-        let header = self.text.get(start..self.line_end(start).start)?;
         let text = self.text.get(start..end)?;
-        let keeps_line_ends = header.split('#').next()?.contains('+');
         let without_indent = text.trim_end_matches([' ', '\t']);
-        let kept = without_line_end(without_indent).filter(|_| keeps_line_ends);
+        let kept = without_line_end(without_indent).filter(|_| self.keeps_line_ends(start));
         Some(start + kept.unwrap_or(text.trim_end()).len())
+    }
+
+    /// Whether a block scalar begins here that includes the line ends after it.
+    pub fn keeps_line_ends(&self, start: usize) -> bool {
+        let start = self.content(start);
+        let header = self.text.get(start..self.line_end(start).start).and_then(|line| line.split('#').next());
+        header.is_some_and(|header| header.starts_with(['|', '>']) && header.contains('+'))
     }
 
     /// The pairs of an entry. An address or id alone is the value of a key that is not written.

@@ -363,9 +363,10 @@ impl<'s> Writer<'_, 's> {
             }
             start = line;
         }
-        // Line ends that belong to a text would become those of another entry.
-        let keeps_line_ends = self.layout.line_start(item.bytes.end) == item.bytes.end;
-        (!keeps_line_ends).then(|| start..self.layout.line_end(item.bytes.end).start)
+        // A text with the line ends after it would get those of its new place.
+        let last = self.layout.pairs(item)?.pop()?;
+        let can_move = !self.layout.keeps_line_ends(last.value.start);
+        can_move.then(|| start..self.layout.line_end(item.bytes.end).start)
     }
 }
 

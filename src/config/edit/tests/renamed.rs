@@ -101,4 +101,8 @@ fn list_with_comments_between_brackets_is_not_sorted() {
     assert_eq!(edited(&members(" [b@x.y, a@x.y]  # c\n"), "sort"), members(" [a@x.y, b@x.y]  # c\n"));
     let text = members("\n      - email: b@x.y\n        reason: |+\n          x\n\n      - a@x.y\n");
     assert!(refusal(&text, "sort").contains("sort this list by hand"));
+    // The other list is not named, because it can be sorted.
+    let text = members("\n      - email: b@x.y\n        reason: |+\n          x\n      - a@x.y\n\n      - c@x.y\n");
+    let said = refusal(&format!("{text}rosters:\n  r: [b@x.y, a@x.y]\n"), "sort");
+    assert!(said.contains("the list of group \"Ops\"") && !said.contains("roster"), "{said}");
 }
