@@ -56,7 +56,10 @@ impl<'a, I: Ord + Copy + fmt::Display, T: DeserializeOwned> Listing<'a, I, T> {
             let error = match self.read_once().await {
                 Ok((pages, _)) if pages.rows.is_empty() && !pages.counted && !was_empty => {
                     was_empty = true;
-                    continue;
+                    if reads < MOST_READS {
+                        continue;
+                    }
+                    self.contradiction("it is empty, and the reading before was not".to_owned())
                 }
                 Ok((pages, began)) => return Ok((pages.rows, began)),
                 Err(error) if error.kind != ApiErrorKind::Incomplete => return Err(error),

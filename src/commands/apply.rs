@@ -83,14 +83,7 @@ pub struct ApplyArgs {
 }
 
 pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit> {
-    if !(args.yes || io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
-        return Err(failure.with_help("pass --yes to apply without asking"));
-    }
-    let request = RunRequest::new(&args.target, args.planning.clone())?;
-    let mut request = RunRequest { options: args.options.clone(), tip: args.tip.clone(), ..request };
-    request.reads.extend(args.plan.clone());
-    request.check_output("--journal", args.journal.as_deref())?;
+    let request = request(args)?;
     let command = request.apply_command(args.plan.as_deref());
     let (connection, mut plan, present) = match &args.plan {
         Some(path) => prepare_saved(args, path, &request, output).await?,
@@ -145,6 +138,19 @@ pub async fn run(args: &ApplyArgs, output: &mut Output) -> Result<Exit> {
     show::report(&report, output);
     output.cost();
     Ok(exit(&report))
+}
+
+/// What the command line asks for, as far as it can be checked before anything is read.
+fn request(args: &ApplyArgs) -> Result<RunRequest> {
+    if !(args.yes || io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        let failure = Failure::message(Exit::Usage, "there is no terminal to ask on");
+        return Err(failure.with_help("pass --yes to apply without asking"));
+    }
+    let request = RunRequest::new(&args.target, args.planning.clone())?;
+    let mut request = RunRequest { options: args.options.clone(), tip: args.tip.clone(), ..request };
+    request.reads.extend(args.plan.clone());
+    request.check_output("--journal", args.journal.as_deref())?;
+    Ok(request)
 }
 
 /// The groups that were read again since the plan was made; or those that differ from what it was made for.

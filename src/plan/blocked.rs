@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::contents::{Action, Plan, Since};
 use super::group::GroupPlan;
 use super::guards::Guard;
+use crate::model::typos::{Texts, written};
 use crate::model::{Email, GroupId, GroupName, Member, MemberId, Mode, Origin, PersonRef};
 
 /// A declared entry or group that cannot be applied.
@@ -211,30 +212,43 @@ fn joined(ids: &[impl fmt::Display]) -> String {
 pub type PresentAddresses = BTreeMap<PersonRef, Vec<String>>;
 
 impl Plan {
-    /// For each person whom the account does not have: the similar members of the person's groups whom no entry names.
-    /// They may be the same person.
+    /// For each person whom the account does not have: the undeclared members of the person's groups who may be the same
+    /// person. Their address has the same part before the `@`, or differs by no more than a typo.
     pub fn present_addresses(&self) -> PresentAddresses {
-        // A plan can have as many unknown entries as members, so no entry walks through a group.
+        // A plan can have as many unknown entries as members, so each group is walked once, not once for each entry.
         let planned: BTreeMap<&GroupName, &GroupPlan> = self.groups.iter().map(|group| (&group.name, group)).collect();
-        let leaving = self.differences().filter(|(_, change)| change.action == Action::Remove);
-        let leaving: BTreeSet<(GroupId, MemberId)> =
-            leaving.map(|(group, change)| (group.id, change.member.id)).collect();
+        let mut undeclared: BTreeMap<&GroupName, (BTreeMap<MemberId, &Email>, Texts<'_, MemberId>)> = BTreeMap::new();
         let mut present = PresentAddresses::new();
         for entry in &self.blocked {
             let (Some(person), BlockedReason::UnknownPerson { similar, .. }) = (&entry.entry, &entry.reason) else {
                 continue;
             };
-            let Some(group) = planned.get(&entry.group) else { continue };
-            // An additive group does not remove undeclared members.
-            let is_undeclared = |id: &MemberId| {
-                leaving.contains(&(group.id, *id)) || group.required.as_ref().is_some_and(|it| !it.contains(id))
-            };
+            let Some(group) = planned.get(&entry.group).copied() else { continue };
+            let (emails, texts) = undeclared.entry(&group.name).or_insert_with(|| {
+                let emails = undeclared_emails(group);
+                let texts = Texts::new(emails.iter().map(|(id, email)| (email.folded(), *id)));
+                (emails, texts)
+            });
+            let moved = texts.moved(written(person)).iter().map(|(_, id)| *id);
+            let ids: BTreeSet<MemberId> = moved.chain(similar.iter().map(|member| member.id)).collect();
             let found = present.entry(person.clone()).or_default();
-            for member in similar.iter().filter_map(|member| group.observed.get(&member.id)) {
-                let email = member.email.as_ref().filter(|_| is_undeclared(&member.id)).map(ToString::to_string);
-                found.extend(email.filter(|email| !found.contains(email)));
+            for email in ids.iter().filter_map(|id| emails.get(id)).map(ToString::to_string) {
+                if !found.contains(&email) {
+                    found.push(email);
+                }
             }
         }
         present
     }
+}
+
+/// The members of a group whom no entry names.
+fn undeclared_emails(group: &GroupPlan) -> BTreeMap<MemberId, &Email> {
+    let leaving = group.changes.iter().chain(&group.held).filter(|change| change.action == Action::Remove);
+    let leaving: BTreeSet<MemberId> = leaving.map(|change| change.member.id).collect();
+    // An additive group does not remove undeclared members.
+    let is_undeclared =
+        |id: &MemberId| leaving.contains(id) || group.required.as_ref().is_some_and(|required| !required.contains(id));
+    let members = group.observed.values().filter(|member| is_undeclared(&member.id));
+    members.filter_map(|member| Some((member.id, member.email.as_ref()?))).collect()
 }

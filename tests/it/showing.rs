@@ -363,3 +363,12 @@ groups:
     }
     world.run("apply --yes --format markdown").exits(5).says("convoke rename alice@example.org alice@example.com");
 }
+
+#[test]
+fn a_new_domain_is_named_although_another_address_is_nearer() {
+    let seed = Seed::default().group("Admins", ["alice@new.example", "alicf@old.example"]);
+    let file = "version: 1\ngroups:\n  Admins:\n    members: [alicf@old.example, alice@old.example]\n";
+    let said = given(seed).file("convoke.yaml", file).run("plan").exits(3).stdout;
+    assert!(said.contains("did you mean alicf@old.example?"), "{said}");
+    assert!(said.contains("`convoke rename alice@old.example alice@new.example`"), "{said}");
+}
