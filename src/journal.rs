@@ -53,7 +53,7 @@ pub enum LineKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
-    /// A reading of a group, or an answer that shows the whole group.
+    /// A reading of a group.
     Seen { group: GroupRef, members: BTreeSet<MemberId> },
     /// The members of a group after the run's last request; null if they could not be read.
     After { group: GroupRef, members: Option<BTreeSet<MemberId>> },

@@ -67,7 +67,7 @@ pub async fn plan(
 }
 
 /// Makes a plan. If it needs more facts, reads them and plans again: people that no group lists, the user of the
-/// token, groups that decide about a removal.
+/// token, groups that decide about a change.
 ///
 /// # Errors
 ///

@@ -144,8 +144,8 @@ fn kept_ends_soon(inputs: &Inputs<'_>) -> impl Iterator<Item = PlanWarning> {
     ends.into_iter().map(|(origin, message, help)| PlanWarning::new(message, &help, Some(origin)))
 }
 
-/// The whole plan of files, as far as the account was read. It only says something about a plan of a change, so nothing
-/// more is read for it.
+/// The plan of these files for the groups that were read. It is only compared with another plan, so nothing more is read
+/// for it.
 fn plan_read(files: &Desired, current: &Observed, policy: &Policy, time: Timestamp) -> Plan {
     let whole = Policy { base: None, tip: None, only_changed: false, accept_self: true, ..policy.clone() };
     if !policy.only_changed {
@@ -222,7 +222,7 @@ impl Plan {
     }
 
     /// What must still be read before the plan can be used. Protected people and the user of the token are looked up
-    /// only if the plan removes anybody; then even if a group shows their address, because another group may list them,
+    /// only if the plan removes somebody, holds a removal or leaves one out; then even if a group shows their address, because another group may list them,
     /// or somebody who shares the address, by a former one.
     pub fn needs(&self, current: &Observed, accept_self: bool) -> Needs {
         let mut needs = Needs { groups: self.unread.clone(), ..Needs::default() };

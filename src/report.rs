@@ -41,7 +41,7 @@ pub struct Report {
     pub held: Vec<HeldRemoval>,
     /// Changes that the files ask for and that the run did not make.
     pub left_out: Vec<LeftOut>,
-    /// Whether any of them, or a held removal, is in a group that convoke writes to.
+    /// Whether a blocked entry or a held removal is in a group that convoke writes to.
     #[serde(skip)]
     pub is_blocked: bool,
     /// The present addresses that blocked people may have.

@@ -16,19 +16,19 @@ use crate::render::counted;
 #[derive(Clone, Copy)]
 struct RemovalCount {
     /// The members that this run has removed or may have removed. Exempt ones do not count.
-    pub removed: u64,
+    removed: u64,
     /// The members that the group would have without this run.
-    pub present: u64,
+    present: u64,
 }
 
 /// A group, its members as last seen, and the state of each of its changes.
 ///
-/// Nothing is assumed: `present` changes only when an answer or a reading shows members.
+/// Nothing is assumed: `present` changes only when a reading shows members.
 pub(super) struct GroupRun<'a> {
     pub(super) run: &'a ApplyRun<'a>,
     pub(super) plan: &'a GroupPlan,
     pub(super) before: BTreeSet<MemberId>,
-    /// The members in the last answer or reading.
+    /// The members in the last reading.
     pub(super) present: BTreeSet<MemberId>,
     /// Whether the complete group was seen, and no request was sent since.
     pub(super) is_whole: bool,
@@ -261,7 +261,7 @@ impl<'a> GroupRun<'a> {
 
     /// Chooses the members that a PUT leaves in the group: those of the plan, without the refused ones, and with those
     /// who must stay. The removals are counted for the limits. The ledger gets the reason for each member who stays.
-    pub(super) fn choose_members(&mut self) -> BTreeSet<MemberId> {
+    fn choose_members(&mut self) -> BTreeSet<MemberId> {
         let mut chosen = self.present.clone();
         for member in self.ledger.outstanding(Action::Add, &self.present) {
             if self.may_add(member) {
@@ -298,10 +298,11 @@ impl<'a> GroupRun<'a> {
     }
 
     // The guards that are checked again before each request that removes members: `group_removals`, `min_members`,
-    // `allow_empty`, and `protected` by address. The plan's other guards are not checked again. A run makes at most the
-    // removals of its plan, so `total_removals` cannot be exceeded. The limit of a group may be a percentage of its
-    // present members, which decreases if a newer reading shows fewer. The simulation recognizes each reason by its
-    // text: see `KEPT` in `tests/it/simulation/figures.rs`.
+    // `allow_empty`, and `protected` by address. `evidence.rs` asks `unmanaged_groups` and the pins again when the list of
+    // groups is read again. The other guards are not checked again. A run makes at most the removals of its plan, so
+    // `total_removals` cannot be exceeded. The limit of a group may be a percentage of its present members, which
+    // decreases if a newer reading shows fewer. The simulation recognizes each reason by its text: see `KEPT` in
+    // `tests/it/simulation/figures.rs`.
 
     /// Why a member must stay, if so. Their removal would leave this number of members, and this count for the limit.
     fn reason_to_keep(&self, member: MemberId, left: usize, count: RemovalCount) -> Option<String> {
@@ -330,7 +331,8 @@ impl<'a> GroupRun<'a> {
         false
     }
 
-    /// Whether a request still removes only members who may be removed. Otherwise the ledger gets the reason.
+    /// Whether a request still adds or removes only members who may be added or removed. Otherwise the ledger gets the
+    /// reason.
     pub(super) fn still_allows(&mut self, operation: &Operation) -> bool {
         match operation {
             Operation::Post(members) => members.iter().all(|member| self.may_add(*member)),

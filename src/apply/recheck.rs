@@ -37,7 +37,7 @@ pub async fn recheck(client: &Client, plan: &Plan) -> Result<Recheck, ApiError> 
     let relied_on = plan.exclusive.iter().map(|pair| &pair.other).chain(destinations.values().flatten());
     let wanted = changed.iter().map(|group| group.reference()).chain(relied_on.cloned());
     let wanted: BTreeMap<GroupId, GroupRef> = wanted.map(|group| (group.id, group)).collect();
-    // The plan identifies groups by id, people by name. Both must be the same group as before.
+    // The plan identifies a group by its id, readers by its name. Both must still mean the same group.
     let groups = client.user_groups().await?;
     let (mut present, mut stale) = (BTreeMap::new(), Vec::new());
     let mut named = Vec::new();

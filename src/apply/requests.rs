@@ -76,7 +76,8 @@ impl GroupRun<'_> {
     }
 
     /// Sends a request once, and records it before and after. `None` if it was not sent: no further requests may be sent,
-    /// or it would remove somebody who must stay. The ledger then has the reason.
+    /// or it would remove somebody who must stay, and the ledger then has the reason; or the reading that a PUT relies on
+    /// is outdated, and the caller chooses again.
     pub(super) async fn send(&mut self, operation: &Operation) -> Option<Written> {
         for _ in 0..MAX_OUTDATED {
             if self.closed_by().is_none() && self.is_outdated(operation) {

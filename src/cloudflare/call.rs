@@ -138,7 +138,7 @@ impl Client {
 
     /// Whether no write may rely on the last reading of this group, or without a group on that of the list of groups:
     /// it is 10 seconds old, or the run has waited for a second or asked a question since. The list counts as long as the
-    /// groups do: what outdates it is an interruption after it, not its age alone.
+    /// groups do: what outdates it is an interruption after it, not its age.
     pub fn is_outdated(&self, of: Option<GroupId>) -> bool {
         let history = self.history();
         let outdated = |of: &Option<GroupId>, lasts: Duration| {

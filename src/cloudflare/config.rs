@@ -92,7 +92,7 @@ impl BaseUrl {
         }
     }
 
-    /// Whether the URL is on this machine and without TLS.
+    /// Whether the URL is without TLS, which only loopback addresses may be.
     pub(super) fn is_plain(&self) -> bool {
         self.0.scheme() == "http"
     }

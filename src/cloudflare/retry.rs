@@ -101,7 +101,7 @@ impl Client {
 
 /// Whether a group created at this time may still be settling. If this machine's clock is slow, the time can lie a
 /// little in the future.
-pub(super) fn is_young(created: Timestamp, now: Timestamp) -> bool {
+fn is_young(created: Timestamp, now: Timestamp) -> bool {
     now.duration_since(created).abs() < YOUNG
 }
 

@@ -40,7 +40,7 @@ pub struct MemberSearch {
     pages: Option<Pages<MemberId, AccountMember>>,
     read: BTreeMap<u64, PageRows>,
     round: u32,
-    /// Why nothing can be concluded from some of the pages: they contradict each other, or do not show an order.
+    /// Whether nothing can be concluded from some of the pages: they contradict each other, or do not show an order.
     unusable: bool,
 }
 

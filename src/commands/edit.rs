@@ -189,13 +189,13 @@ pub fn sort(args: SortArgs, output: &mut Output) -> Result<Exit> {
     run(&EditRequest::Sort { check: args.check }, &args.edit, output)
 }
 
-pub fn lists(groups: &[String], rosters: &[String]) -> Vec<ListName> {
+fn lists(groups: &[String], rosters: &[String]) -> Vec<ListName> {
     let groups = groups.iter().map(|name| ListName::Group(name.as_str().into()));
     groups.chain(rosters.iter().map(|name| ListName::Roster(name.as_str().into()))).collect()
 }
 
 /// A person in the form of the files.
-pub fn parse_person(text: &str) -> Result<PersonRef, String> {
+fn parse_person(text: &str) -> Result<PersonRef, String> {
     match text.parse()? {
         PersonRef::Id(id) if !id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()) => {
             Err("a member id has 32 hexadecimal digits".into())
@@ -204,7 +204,7 @@ pub fn parse_person(text: &str) -> Result<PersonRef, String> {
     }
 }
 
-pub fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit> {
+fn run(request: &EditRequest, args: &EditArgs, output: &mut Output) -> Result<Exit> {
     let given = args.files.paths()?;
     let _locks = if args.dry_run { Vec::new() } else { locks(&given) };
     let (paths, sources) = config::read_regular(&given)?;

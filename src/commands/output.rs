@@ -29,7 +29,7 @@ pub struct Output {
     pub args: OutputArgs,
     colors_messages: bool,
     command: String,
-    /// Whether the account was changed, so that the result must reach the user.
+    /// Whether the account or the files were changed, so that the result must reach the user.
     changed: bool,
     /// Whether a side output failed, or stdout for a result while nothing was changed.
     output_failed: bool,

@@ -1,4 +1,5 @@
-//! The request of a command: its flags and the environment, resolved once into plain values.
+//! The request of a command: its flags and the environment, resolved once into plain values. `session` reads the
+//! credentials and the URL of the API.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

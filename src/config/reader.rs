@@ -58,7 +58,7 @@ impl Reader<'_> {
         self.report.push(problem);
     }
 
-    pub fn refuse_again(&mut self, at: Position, message: impl Into<String>, first: Position, label: &str) {
+    fn refuse_again(&mut self, at: Position, message: impl Into<String>, first: Position, label: &str) {
         let problem = self.problem(at, message);
         self.report.push(if at == first {
             problem.help("an alias repeats it: remove the alias")

@@ -160,7 +160,7 @@ pub fn composed(text: &str) -> Cow<'_, str> {
 }
 
 /// A domain in its ASCII form. Domains that have none are composed.
-pub fn ascii_domain(domain: &str) -> Cow<'_, str> {
+fn ascii_domain(domain: &str) -> Cow<'_, str> {
     match idna::domain_to_ascii(domain) {
         _ if domain.is_ascii() => domain.into(),
         Ok(ascii) => ascii.into(),

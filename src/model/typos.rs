@@ -76,8 +76,8 @@ impl<'a, T: Copy> Texts<'a, T> {
         self.any_near(text, tolerance_of).or_else(|| self.moved(text).first().map(|(_, of)| *of))
     }
 
-    /// The value of any of these texts that may be a typo of the given text, or the other way around. The tolerance is
-    /// that of the unknown text.
+    /// The value of any of these texts that may be a typo of the given text, or the other way around. `tolerance_of`
+    /// gets the text of this collection.
     pub fn any_near(&self, text: &str, tolerance_of: impl Fn(&str) -> usize) -> Option<T> {
         let text = comparable(text);
         let seen = characters(&text);

@@ -64,7 +64,7 @@ pub(super) struct Entries<'a> {
     pub head: Vec<&'a DesiredMember>,
 }
 
-/// What a change asks for, by group. A group that only the files before it declare is here too.
+/// What a change asks for, by group. Groups that only the files before it declare are here too.
 pub(super) type Asked<'a> = BTreeMap<&'a GroupName, AskedGroup<'a>>;
 
 /// A group with memberships that the change touches.
@@ -79,7 +79,7 @@ pub(super) struct AskedGroup<'a> {
 pub(super) fn asked_by<'a>(base: &'a Desired, head: &'a Desired) -> Asked<'a> {
     let mut asked = Asked::new();
     for GroupPair { name, base, head: new } in pairs(base, head) {
-        // Another group has the name of a dropped one now.
+        // Without a dropped group whose name another group has now.
         if new.is_some() || !head.groups.contains_key(name) {
             let group = AskedGroup::new(base.map(|(_, group)| group), new);
             let touches_any = |group: &AskedGroup<'_>| group.touches_unnamed() || group.touched().next().is_some();
@@ -169,7 +169,7 @@ impl<'a> AskedGroup<'a> {
         timeline(self.base, &entries.base) != timeline(self.head, &entries.head)
     }
 
-    /// Whether the change touches whom the files name so.
+    /// Whether the change touches the person whom the files name so.
     pub fn touches_name(&self, person: &PersonRef) -> bool {
         self.named.get(written(person)).is_some_and(|entries| self.touches(entries))
     }

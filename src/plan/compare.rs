@@ -14,7 +14,7 @@ use super::tip;
 use crate::model::typos::{Texts, tolerance, written};
 use crate::model::{DesiredGroup, DesiredMember, GroupId, GroupName, MemberId, Membership, Mode, Origin, PersonRef};
 
-/// Plans the differences of every group that the change under review, or a reading, concerns.
+/// Plans the differences of every group that [`Inputs::compares`] selects.
 pub(super) fn compare(inputs: &Inputs<'_>, plan: &mut Plan) {
     let mut comparison = Comparison { inputs, plan, declared_elsewhere: BTreeMap::new() };
     for (name, located) in inputs.located.iter().filter(|(name, located)| inputs.compares(name, located)) {

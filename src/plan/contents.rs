@@ -98,7 +98,7 @@ pub struct Plan {
     /// The members who leave a group before they join one that excludes it, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<MemberId>,
-    /// Groups that were not read and decide about a removal. The removal is held until they are read.
+    /// Groups that were not read and decide about a change. They are read, and the plan is made again.
     #[serde(skip)]
     pub(super) unread: BTreeSet<GroupId>,
     /// SHA-256 over the rest of the file. Only a plan that is being read has one.
@@ -115,7 +115,7 @@ pub struct LeftOut {
     pub kind: LeftOutKind,
     /// The reason in words, with the place of a setting that decides it.
     pub reason: String,
-    /// The line at the tip that decides it; null for the other kinds, or if no line does.
+    /// The line of the newest files that decides it; null if none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     pub change: Change,

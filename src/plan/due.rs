@@ -29,7 +29,8 @@ pub(super) fn leave_out_refused(plan: &mut Plan) {
         let concerns = |change: &Change| match refusal.guard {
             Guard::PinnedName => true,
             Guard::Protected | Guard::Oneself => refusal.concerns.contains(&change.member.id),
-            // `min_members` and `allow_empty` allow some of the removals, and are asked below. The others are not asked.
+            // `min_members` and `allow_empty` allow some of the removals, and are asked below. The refusals of the others
+            // are dropped.
             _ => false,
         };
         let is_refused = |change: &Change| change.action == Action::Remove && concerns(change);

@@ -50,7 +50,7 @@ pub(super) fn check(inputs: &Inputs<'_>, plan: &mut Plan) {
     ExclusionCheck::new(rules, inputs.current, plan, declared).finish();
 }
 
-/// As [`check`], for changes that no list declares.
+/// As [`check`], for an undo and a saved plan, which have changes but no lists.
 pub(super) fn check_presence(rules: &Desired, current: &Observed, plan: &mut Plan) {
     ExclusionCheck::new(rules, current, plan, BTreeMap::new()).finish();
 }

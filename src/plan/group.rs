@@ -45,11 +45,12 @@ pub struct GroupPlan {
     /// differences. Then only these members must be in the group afterwards, and others may be in it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<BTreeSet<MemberId>>,
-    /// With `required`: the members who must not be in the group, because their time has ended.
+    /// With `required`: the members who must not be in the group, because their time has ended or the change under review
+    /// removes them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub barred: BTreeSet<MemberId>,
-    /// Whether the plan leaves out possible differences of the group, because it covers only due changes or only
-    /// members who move to the group.
+    /// Whether the plan leaves out possible differences of the group: those that are not due, that the change under
+    /// review does not ask for, or that are in `left_out`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub left_out: bool,
     /// The number of entries of the group that cannot be applied.
@@ -150,7 +151,7 @@ impl GroupPlan {
         }));
     }
 
-    /// Takes additions out of the plan of the group that cannot be applied.
+    /// Takes additions that cannot be made out of the group's plan.
     pub(super) fn take_additions(&mut self, is_meant: impl Fn(&Change) -> bool) -> Vec<Change> {
         let is_taken = |change: &mut Change| change.action == Action::Add && is_meant(change);
         let taken: Vec<Change> = self.changes.extract_if(.., is_taken).collect();

@@ -50,7 +50,8 @@ pub enum LaterKind {
     LetGo,
 }
 
-/// Adds what the change does later, with the people who join later and cannot be found now. They hold nothing.
+/// Adds what the change does later, with the people who join later and cannot be found now. These blocked
+/// entries hold no removal.
 pub(super) fn look_ahead(inputs: &Inputs<'_>, asked: &Asked<'_>, plan: &mut Plan) {
     let (current, people) = (inputs.current, &inputs.people);
     let is_dropped = |name: &GroupName| asked.get(name).is_some_and(|group| group.head.is_none());

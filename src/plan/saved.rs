@@ -180,7 +180,7 @@ impl GroupPlan {
                 Strays { added: present - &target, removed: &target - present }
             }
             // The plan does not decide about the other members: only `required` must be there, and only those whom the
-            // plan removes or whose time has ended (`barred`) must not.
+            // plan removes, or who are `barred`, must not.
             Some(required) => {
                 let is_held = |id: &MemberId| self.held.iter().any(|change| change.member.id == *id);
                 let leaving = self.removals().map(|change| &change.member.id).chain(&self.barred);

@@ -1,4 +1,4 @@
-//! An access review in every format.
+//! An access review as CSV, text and Markdown; `html` has the page.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! What a plan says, as rows that are built once. The formats only print them.
+//! What a plan or a report says besides its changes, as rows that are built once. The formats only print them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -22,7 +22,7 @@ pub struct Layout {
     pub color: bool,
 }
 
-pub const PLAIN: Style = Style::new();
+const PLAIN: Style = Style::new();
 pub const TITLE: Style = Style::new().bold();
 pub const ADD: Style = AnsiColor::Green.on_default();
 pub const REMOVE: Style = AnsiColor::Red.on_default();

@@ -107,7 +107,7 @@ fn planned(change: &Change) -> String {
 }
 
 /// When and by whom the difference was made, if known.
-pub fn history(change: &Change) -> Option<String> {
+fn history(change: &Change) -> Option<String> {
     // A member to remove was added, and the other way round.
     let verb = if change.action == Action::Remove { "added" } else { "removed" };
     let attribution = change.by.as_deref();
@@ -177,7 +177,7 @@ pub fn figures<'a>(changes: impl Iterator<Item = &'a Change>) -> (u64, u64) {
     })
 }
 
-/// What a change under review that no membership follows is.
+/// The title of a change under review that makes no difference to a membership.
 pub const fn no_difference(plan: &Plan) -> &'static str {
     if plan.was_refused {
         return "This change lifts a refusal";

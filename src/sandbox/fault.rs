@@ -18,12 +18,6 @@
 //! | `edit_before`, `edit_after` | another actor changes the account around the request |
 //! | `all` | several of these at once |
 //!
-//! Tests read the real state through [`Account`]. `history()` has every membership that began or ended, with its
-//! instant and its request. `members_at(group, instant)` returns the members of a group at an instant. `requests()` has
-//! each request with the instants of its arrival and answer, the member ids in its answer, and its fault. `unlanded()`
-//! is the number of late writes that were not carried out yet.
-//!
-//! [`Account`]: super::Account
 //! [`Chance`]: super::Chance
 //! [`FaultRule`]: super::FaultRule
 

@@ -96,7 +96,7 @@ pub(crate) struct AccountState {
     pub(crate) request: Option<u64>,
     /// The number of requests that have arrived so far.
     pub(crate) arrived: u64,
-    /// The time of the last change, and one second later at each; `None` for the real time.
+    /// The time of the last change. Each change is one second later. `None` for the real time.
     pub(crate) clock: Option<Timestamp>,
     /// The number of ids created for groups and policies.
     created: u64,

@@ -96,8 +96,7 @@ impl<'s> FileLayout<'s> {
         (start < end).then_some(start..end)
     }
 
-    /// The end of a block scalar. Of the line ends after it, only those that belong to its text are before this end, but
-    /// for the last one.
+    /// The end of a block scalar: after its text or, with a `+`, before the last line end that belongs to it.
     fn block_scalar_end(&self, start: usize, end: usize) -> Option<usize> {
         let text = self.text.get(start..end)?;
         let without_indent = text.trim_end_matches([' ', '\t']);
@@ -209,7 +208,7 @@ impl<'s> FileLayout<'s> {
         ending(self.line_end(byte)).or_else(|| ending(self.line_end(0))).unwrap_or("\n")
     }
 
-    /// The column of a byte, if blanks can reproduce it.
+    /// The column of a byte, in characters, without a byte order mark.
     pub fn column(&self, byte: usize) -> usize {
         let line = self.text.get(self.line_start(byte)..byte).unwrap_or_default();
         line.trim_start_matches('\u{feff}').chars().count()

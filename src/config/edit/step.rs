@@ -78,7 +78,7 @@ pub fn parse_age(text: &str) -> Result<SignedDuration, String> {
     Ok(period.length())
 }
 
-/// One change of one list. No list has two of one entry.
+/// One change of one list. No list has two steps for one entry.
 #[derive(Clone)]
 pub(super) struct EditStep<'d> {
     pub list: &'d List<'d>,
