@@ -14,7 +14,9 @@ use super::contents::{Action, Change, Plan};
 use super::group::GroupPlan;
 use super::guards::Guard;
 use super::inputs::{Inputs, locate_groups};
-use crate::model::{Desired, DesiredMember, GroupId, GroupName, GroupRef, Member, MemberId, Mode, Observed};
+use crate::model::{
+    Desired, DesiredGroup, DesiredMember, GroupId, GroupName, GroupRef, Member, MemberId, Mode, Observed,
+};
 
 /// How many states the search for an order visits before it gives up.
 const MAX_STATES: usize = 20_000;
@@ -35,52 +37,51 @@ type MembersOf<'d> = BTreeMap<MemberId, &'d DesiredMember>;
 pub(super) fn check(inputs: &Inputs<'_>, plan: &mut Plan) {
     let rules = inputs.rules();
     let pairs = exclusive_pairs(rules);
-    let names: BTreeSet<&GroupName> = pairs.as_flattened().iter().copied().collect();
-    let mut declared: BTreeMap<&GroupName, MembersOf<'_>> = BTreeMap::new();
-    for (name, group) in rules.groups.iter().filter(|(name, _)| names.contains(name)) {
-        let members = declared.entry(name).or_default();
-        for entry in group.members.iter().filter(|entry| entry.belongs_at(inputs.time)) {
-            for id in inputs.people.may_mean(&entry.person) {
-                members.entry(id).or_insert(entry);
+    let names: BTreeSet<&GroupName> = pairs.iter().flat_map(|(first, second)| [*first, *second]).collect();
+    let declared: BTreeMap<&GroupName, MembersOf<'_>> =
+        names.into_iter().filter_map(|name| Some((name, members_of(rules.groups.get(name)?, inputs)))).collect();
+    let is_observed = |name: &GroupName| rules.groups.get(name).is_some_and(|group| group.mode == Mode::Observe);
+    let mut check = ExclusionCheck::new(rules, inputs.current, plan);
+    for (first, second) in pairs {
+        let (Some(in_first), Some(in_second)) = (declared.get(first), declared.get(second)) else { continue };
+        for (id, entry, other) in in_both(in_first, in_second) {
+            let states = [check.presence(first, id), check.presence(second, id)];
+            let reason = |group: &GroupName, entry: &DesiredMember, present| BlockedReason::Exclusive {
+                group: group.clone(),
+                origin: entry.origin.clone(),
+                present,
+            };
+            // A person who is present in one of the groups keeps it, so only an exchange for the other one is held.
+            let holds_all = !states.contains(&Presence::Present);
+            if let [Presence::Joins(place), _] = states {
+                check.block(place, id, reason(second, other, false), holds_all);
+            }
+            if let [_, Presence::Joins(place)] = states {
+                check.block(place, id, reason(first, entry, false), holds_all);
+            }
+            if states == [Presence::Present; 2] {
+                // Nothing is written to an observed group, so the other one has to change.
+                let (name, of, why) = if is_observed(first) {
+                    (second, other, reason(first, entry, true))
+                } else {
+                    (first, entry, reason(second, other, true))
+                };
+                let mode = rules.groups.get(name).map_or(Mode::Exact, |group| group.mode);
+                check.blocked.push(Blocked::new(name, mode, Some(of.person.clone()), &of.origin, why));
             }
         }
     }
-    let blocked = already_in_both(&pairs, &declared, &plan.groups);
+    let mut blocked = check.finish();
+    // A person can be excluded by several groups. One reason is sufficient.
+    let mut seen = BTreeSet::new();
+    blocked.retain(|blocked| seen.insert((blocked.group.clone(), blocked.origin.clone())));
     plan.blocked.extend(blocked);
-    ExclusionCheck::new(rules, inputs.current, plan, declared).finish();
 }
 
 /// As [`check`], for an undo and a saved plan, which have changes but no lists.
 pub(super) fn check_presence(rules: &Desired, current: &Observed, plan: &mut Plan) {
-    ExclusionCheck::new(rules, current, plan, BTreeMap::new()).finish();
-}
-
-/// Everybody who is declared in two groups that exclude each other, and present in both.
-fn already_in_both(
-    pairs: &[[&GroupName; 2]],
-    declared: &BTreeMap<&GroupName, MembersOf<'_>>,
-    groups: &[GroupPlan],
-) -> Vec<Blocked> {
-    let planned: BTreeMap<&GroupName, &GroupPlan> = groups.iter().map(|group| (&group.name, group)).collect();
-    let (mut blocked, mut seen) = (Vec::new(), BTreeSet::new());
-    for [first, second] in pairs {
-        let (Some(first), Some(second)) = (planned.get(first), planned.get(second)) else { continue };
-        // Nothing is written to an observed group, so the other one has to change.
-        let (group, other) = if first.mode == Mode::Observe { (second, first) } else { (first, second) };
-        let (Some(here), Some(there)) = (declared.get(&group.name), declared.get(&other.name)) else { continue };
-        // Iterate over the smaller list, so that a large group that many groups exclude costs little.
-        let ids = if here.len() <= there.len() { here.keys() } else { there.keys() };
-        for id in ids.filter(|id| group.observed.contains_key(id) && other.observed.contains_key(id)) {
-            let (Some(entry), Some(kept)) = (here.get(id), there.get(id)) else { continue };
-            // A person can be excluded by several groups. One reason is sufficient.
-            if seen.insert((&group.name, &entry.origin)) {
-                let (name, origin) = (other.name.clone(), kept.origin.clone());
-                let reason = BlockedReason::Exclusive { group: name, origin, present: true };
-                blocked.push(Blocked::new(&group.name, group.mode, Some(entry.person.clone()), &entry.origin, reason));
-            }
-        }
-    }
-    blocked
+    let blocked = ExclusionCheck::new(rules, current, plan).finish();
+    plan.blocked.extend(blocked);
 }
 
 /// The changes of one person, by the places of their groups in the plan.
@@ -97,23 +98,31 @@ struct Exchange {
 }
 
 struct ExclusionCheck<'a> {
+    rules: &'a Desired,
     current: &'a Observed,
     plan: &'a mut Plan,
+    places: BTreeMap<GroupName, usize>,
     /// The groups that exclude each group of the account.
     partners: BTreeMap<GroupId, Vec<GroupRef>>,
-    declared: BTreeMap<&'a GroupName, MembersOf<'a>>,
+    blocked: Vec<Blocked>,
+}
+
+/// The state of a person who is declared in a group.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// The person joins the group at this place of the plan.
+    Joins(usize),
+    Present,
+    /// The group is not planned or only observed, and the person is not in it.
+    Unknown,
 }
 
 #[expect(clippy::indexing_slicing, reason = "each place is an index of the plan's groups, and none is removed")]
 impl<'a> ExclusionCheck<'a> {
-    fn new(
-        rules: &'a Desired,
-        current: &'a Observed,
-        plan: &'a mut Plan,
-        declared: BTreeMap<&'a GroupName, MembersOf<'a>>,
-    ) -> Self {
+    fn new(rules: &'a Desired, current: &'a Observed, plan: &'a mut Plan) -> Self {
         let pairs = exclusive_pairs(rules);
-        let found = locate_groups(rules, current, |name| pairs.as_flattened().contains(&name));
+        let named: BTreeSet<&GroupName> = pairs.iter().flat_map(|(first, second)| [*first, *second]).collect();
+        let found = locate_groups(rules, current, |name| named.contains(name));
         // Each of several groups with the declared name may be the one that is meant.
         let ids = |name: &GroupName| match found.get(name) {
             Some(Ok(id)) => std::slice::from_ref(id),
@@ -121,17 +130,45 @@ impl<'a> ExclusionCheck<'a> {
             _ => &[],
         };
         let mut partners: BTreeMap<GroupId, Vec<GroupRef>> = BTreeMap::new();
-        for (name, other) in pairs.iter().flat_map(|[first, second]| [(*first, *second), (*second, *first)]) {
+        for (name, other) in pairs.iter().flat_map(|(first, second)| [(*first, *second), (*second, *first)]) {
             for id in ids(name) {
                 let others = ids(other).iter().map(|id| GroupRef { id: *id, name: other.clone() });
                 partners.entry(*id).or_default().extend(others);
             }
         }
-        Self { current, plan, partners, declared }
+        let places = plan.groups.iter().enumerate().map(|(place, group)| (group.name.clone(), place)).collect();
+        Self { rules, current, plan, places, partners, blocked: Vec::new() }
     }
 
     fn partners(&self, group: &GroupPlan) -> &[GroupRef] {
         self.partners.get(&group.id).map_or(&[], Vec::as_slice)
+    }
+
+    fn presence(&self, name: &GroupName, id: MemberId) -> Presence {
+        match self.places.get(name) {
+            Some(place) if self.plan.groups[*place].observed.contains_key(&id) => Presence::Present,
+            Some(place) if addition(&self.plan.groups[*place], id).is_some() => Presence::Joins(*place),
+            _ => Presence::Unknown,
+        }
+    }
+
+    /// Everybody who joins a group that another one excludes, with all of their changes.
+    fn moves(&self) -> BTreeMap<MemberId, Moves> {
+        let groups = || self.plan.groups.iter().enumerate();
+        let mut moves: BTreeMap<MemberId, Moves> = BTreeMap::new();
+        for (place, group) in groups().filter(|(_, group)| self.partners.contains_key(&group.id)) {
+            for change in group.additions() {
+                moves.entry(change.member.id).or_default().joins.insert(place);
+            }
+        }
+        for (place, group) in groups() {
+            for change in group.removals() {
+                if let Some(moves) = moves.get_mut(&change.member.id) {
+                    moves.leaves.insert(place);
+                }
+            }
+        }
+        moves
     }
 
     /// Blocks an addition. The removals that the plan exchanges for it are held: all of the person's, or those from
@@ -139,9 +176,10 @@ impl<'a> ExclusionCheck<'a> {
     fn block(&mut self, place: usize, member: MemberId, reason: BlockedReason, holds_all: bool) {
         let group = &mut self.plan.groups[place];
         let Some(change) = group.take_additions(|change| change.member.id == member).pop() else { return };
-        let entry = self.declared.get(&group.name).and_then(|members| members.get(&member));
-        let person = entry.map_or_else(|| change.member.person(), |entry| entry.person.clone());
-        self.plan.blocked.push(Blocked::new(&group.name, group.mode, Some(person), &change.origin, reason));
+        let declared = self.rules.groups.get(&group.name).into_iter().flat_map(|declared| &declared.members);
+        let entry = declared.filter(|entry| entry.origin == change.origin).map(|entry| entry.person.clone()).next();
+        let entry = entry.unwrap_or_else(|| change.member.person());
+        self.blocked.push(Blocked::new(&group.name, group.mode, Some(entry), &change.origin, reason));
         let partners = self.partners.get(&group.id).cloned().unwrap_or_default();
         for other in &mut self.plan.groups {
             if holds_all || partners.iter().any(|partner| partner.id == other.id) {
@@ -151,15 +189,21 @@ impl<'a> ExclusionCheck<'a> {
         }
     }
 
-    fn finish(mut self) {
-        // An addition that is blocked holds removals, which can block another addition of the person.
-        loop {
-            let breaches = self.breaches();
-            if breaches.is_empty() {
-                break;
-            }
-            for ((member, place), (reason, holds_all)) in breaches {
-                self.block(place, member, reason, holds_all);
+    fn finish(mut self) -> Vec<Blocked> {
+        // The newest files may have dropped an exclusion for which an addition waited.
+        self.plan.groups.iter_mut().flat_map(|group| &mut group.changes).for_each(|change| change.after.clear());
+        for (member, mut moves) in self.moves() {
+            // An addition that is blocked holds removals, which can block another addition of the person.
+            loop {
+                let breaches = self.breaches(member, &moves);
+                if breaches.is_empty() {
+                    break;
+                }
+                for (place, reason) in breaches {
+                    self.block(place, member, reason, true);
+                    moves.joins.remove(&place);
+                }
+                moves.leaves.retain(|place| self.plan.groups[*place].removals().any(|it| it.member.id == member));
             }
         }
         self.plan.exchanges = loop {
@@ -181,64 +225,62 @@ impl<'a> ExclusionCheck<'a> {
             pairs.extend(partners.map(|other| ExclusivePair { group: group.reference(), other }));
         }
         self.plan.exclusive = pairs;
+        self.blocked
     }
 
-    /// The additions that would put somebody into two groups, as far as the files and the readings show; and whether each
-    /// holds all removals of the person. Notes the groups whose members decide about an addition and were not read.
-    fn breaches(&mut self) -> BTreeMap<(MemberId, usize), (BlockedReason, bool)> {
-        let groups = self.plan.groups.iter().filter(|group| self.partners.contains_key(&group.id));
-        let planned = groups.flat_map(|group| group.carried_out().map(|change| ((group.id, change.member.id), change)));
-        let planned: BTreeMap<(GroupId, MemberId), &Change> = planned.collect();
+    /// The additions that would put the person into two groups, as far as the readings show. Notes the groups whose
+    /// members decide about an addition and were not read.
+    fn breaches(&mut self, member: MemberId, moves: &Moves) -> Vec<(usize, BlockedReason)> {
         let (mut breaches, mut unread) = (BTreeMap::new(), BTreeSet::new());
-        for (place, group) in self.plan.groups.iter().enumerate() {
-            let partners = self.partners(group);
-            for (id, other) in group.additions().flat_map(|it| partners.iter().map(|other| (it.member.id, other))) {
-                let there = planned.get(&(other.id, id));
-                let join = there.filter(|change| change.action == Action::Add).map(|change| &change.origin);
-                let entry = self.declared.get(&other.name).and_then(|members| members.get(&id));
+        for place in &moves.joins {
+            for other in self.partners(&self.plan.groups[*place]) {
+                let there = self.places.get(&other.name);
+                let join = there.filter(|there| moves.joins.contains(there));
+                let join = join.and_then(|there| addition(&self.plan.groups[*there], member));
                 let members = self.current.memberships.get(&other.id);
-                let is_present = members.is_some_and(|members| members.contains_key(&id));
-                let cause = self.current.unreadable.get(&other.id).cloned();
-                let name = other.name.clone();
-                let reason = if let Some(origin) = entry.map(|entry| &entry.origin).or(join) {
-                    BlockedReason::Exclusive { group: name, origin: origin.clone(), present: false }
-                } else if is_present && there.is_none() || cause.is_some() {
-                    BlockedReason::ExclusiveMember { group: name, cause }
+                let cause = self.current.unreadable.get(&other.id);
+                let group = other.name.clone();
+                let reason = if let Some(join) = join {
+                    BlockedReason::Exclusive { group, origin: join.origin.clone(), present: false }
+                } else if let Some(members) = members {
+                    if !members.contains_key(&member) || there.is_some_and(|there| moves.leaves.contains(there)) {
+                        continue;
+                    }
+                    BlockedReason::ExclusiveMember { group, cause: None }
+                } else if cause.is_some() {
+                    BlockedReason::ExclusiveMember { group, cause: cause.cloned() }
                 } else {
-                    unread.extend(members.is_none().then_some(other.id));
+                    unread.insert(other.id);
                     continue;
                 };
-                // A person who is declared and present in the other group keeps it, so only an exchange for it is held.
-                breaches.entry((id, place)).or_insert((reason, entry.is_none() || !is_present));
+                breaches.entry(*place).or_insert(reason);
             }
         }
         self.plan.unread.extend(unread);
-        breaches
+        breaches.into_iter().collect()
     }
 
     /// Marks each addition that waits for a removal. Returns the exchanges by address.
     fn mark_exchanges(&mut self) -> Vec<Exchange> {
-        let mut leaving: BTreeMap<(GroupId, MemberId), usize> = BTreeMap::new();
-        let groups = self.plan.groups.iter().enumerate();
-        for (place, group) in groups.filter(|(_, group)| self.partners.contains_key(&group.id)) {
-            leaving.extend(group.removals().map(|change| ((group.id, change.member.id), place)));
-        }
-        let mut exchanges: BTreeMap<MemberId, Exchange> = BTreeMap::new();
-        for (place, group) in self.plan.groups.iter_mut().enumerate().filter(|(_, it)| it.mode != Mode::Observe) {
-            let partners = self.partners.get(&group.id).map_or(&[][..], Vec::as_slice);
-            for change in group.changes.iter_mut().filter(|change| change.action == Action::Add) {
-                let id = change.member.id;
-                let left = |other: &GroupRef| leaving.get(&(other.id, id));
-                change.after = partners.iter().filter(|other| left(other).is_some()).cloned().collect();
-                if !change.after.is_empty() {
-                    let new = || Exchange { member: change.member.clone(), moves: Moves::default() };
-                    let moves = &mut exchanges.entry(id).or_insert_with(new).moves;
+        let mut exchanges = Vec::new();
+        for (id, all) in self.moves() {
+            let (mut member, mut moves) = (None, Moves::default());
+            for place in all.joins {
+                let leaves =
+                    |other: &GroupRef| self.places.get(&other.name).copied().filter(|at| all.leaves.contains(at));
+                let partners = self.partners(&self.plan.groups[place]);
+                let after: Vec<GroupRef> = partners.iter().filter(|other| leaves(other).is_some()).cloned().collect();
+                moves.leaves.extend(after.iter().filter_map(leaves));
+                let is_it = |change: &&mut Change| change.action == Action::Add && change.member.id == id;
+                let Some(change) = self.plan.groups[place].changes.iter_mut().find(is_it) else { continue };
+                if !after.is_empty() {
                     moves.joins.insert(place);
-                    moves.leaves.extend(change.after.iter().filter_map(left));
+                    member = Some(change.member.clone());
                 }
+                change.after = after;
             }
+            exchanges.extend(member.map(|member| Exchange { member, moves }));
         }
-        let mut exchanges: Vec<Exchange> = exchanges.into_values().collect();
         exchanges.sort_by_cached_key(|exchange| (exchange.member.email.clone(), exchange.member.id));
         exchanges
     }
@@ -248,8 +290,8 @@ impl<'a> ExclusionCheck<'a> {
     fn slack(&self) -> Vec<i64> {
         let of_group = |group: &GroupPlan| {
             let joined = group.additions().filter(|change| change.after.is_empty()).count();
-            let members = 0_i64.saturating_add_unsigned((group.observed.len() + joined) as u64);
-            members.saturating_sub_unsigned(group.guards.least())
+            let least = i64::try_from(group.guards.least()).unwrap_or(i64::MAX);
+            i64::try_from(group.observed.len() + joined).unwrap_or(i64::MAX) - least
         };
         self.plan.groups.iter().map(of_group).collect()
     }
@@ -314,17 +356,38 @@ fn shift(slack: &mut [i64], moves: &Moves, exchanges: i64) {
     moves.joins.iter().for_each(|place| slack[*place] += exchanges);
 }
 
+fn addition(group: &GroupPlan, member: MemberId) -> Option<&Change> {
+    group.additions().find(|change| change.member.id == member)
+}
+
 /// Each pair of groups of which one excludes the other. The group with the rule comes first, or the first by name if
 /// both have it.
-fn exclusive_pairs(desired: &Desired) -> Vec<[&GroupName; 2]> {
-    let mut pairs = Vec::new();
-    for (name, group) in &desired.groups {
-        for other in group.rules.exclusive_with.keys() {
-            let is_said_there = desired.groups.get(other).is_some_and(|it| it.rules.exclusive_with.contains_key(name));
-            if name < other || !is_said_there {
-                pairs.push([name, other]);
-            }
+fn exclusive_pairs(desired: &Desired) -> Vec<(&GroupName, &GroupName)> {
+    let excludes = |name: &GroupName, other: &GroupName| {
+        desired.groups.get(name).is_some_and(|group| group.rules.exclusive_with.contains_key(other))
+    };
+    let stated = desired
+        .groups
+        .iter()
+        .flat_map(|(name, group)| group.rules.exclusive_with.keys().map(move |other| (name, other)));
+    stated.filter(|(name, other)| name < other || !excludes(other, name)).collect()
+}
+
+fn members_of<'d>(group: &'d DesiredGroup, inputs: &Inputs<'_>) -> MembersOf<'d> {
+    let mut members = MembersOf::new();
+    for entry in group.members.iter().filter(|entry| entry.belongs_at(inputs.time)) {
+        for id in inputs.people.may_mean(&entry.person) {
+            members.entry(id).or_insert(entry);
         }
     }
-    pairs
+    members
+}
+
+fn in_both<'a, 'd>(
+    first: &'a MembersOf<'d>,
+    second: &'a MembersOf<'d>,
+) -> impl Iterator<Item = (MemberId, &'d DesiredMember, &'d DesiredMember)> + 'a {
+    // Iterate over the smaller group, so that a large group that many groups exclude costs little.
+    let (walked, asked) = if first.len() <= second.len() { (first, second) } else { (second, first) };
+    walked.keys().filter(|id| asked.contains_key(id)).filter_map(|id| Some((*id, *first.get(id)?, *second.get(id)?)))
 }

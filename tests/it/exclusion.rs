@@ -1,6 +1,6 @@
 //! Groups that exclude each other, by who is present; waits between a reading and a write; and undo of a move.
 
-use convoke::sandbox::{Delay, Edit, Endpoint, FalseClaim, Fault, FaultRule, Late, Match, Seed};
+use convoke::sandbox::{Delay, Edit, Endpoint, FalseClaim, Fault, FaultRule, Late, Match, Seed, SeedEntry, SeedPerson};
 
 use crate::builders::{EditExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
 use crate::harness::{World, given};
@@ -426,4 +426,19 @@ fn undo_says_who_left_the_account() {
     let undo =
         world.run("undo journal.jsonl --out undo.json").exits(3).says("no longer a member of the account; invite");
     assert!(!undo.stdout.contains("correct the address"), "{undo}");
+}
+
+#[test]
+fn a_declared_exclusion_counts_although_the_other_group_has_another_name_in_the_account() {
+    let bob = SeedPerson {
+        id: Some("0000000000000000000000000000b0b0".parse().unwrap()),
+        ..SeedPerson::from("bob@example.com".to_owned())
+    };
+    let mut seed = Seed::default().group("Payers", ["ann@example.com"]).group("Approvers EU", ["bob@example.com"]);
+    seed.people.push(SeedEntry { value: bob, place: None });
+    let file = "version: 1\ngroups:\n  Payers:\n    members: [ann@example.com, {id: 0000000000000000000000000000b0b0}]\n    \
+                exclusive_with: [Approvers]\n  Approvers:\n    members: [bob@example.com]\n";
+    let world = given(seed).file("convoke.yaml", file);
+    world.run("apply --yes").exits(5).says("also in Approvers (convoke.yaml:7)");
+    assert_eq!(world.members("Payers"), ["ann@example.com"]);
 }
