@@ -143,7 +143,11 @@ fn mode_or_unmanaged<S: Serializer>(mode: &Option<Mode>, serializer: S) -> Resul
 /// Lists every membership. The account must have been read completely: all groups, and all account members.
 pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginnings: &Beginnings) -> Review {
     let reviewer = Reviewer { observed, people: People::of(observed), time: facts.time, beginnings };
-    let all = all_groups(desired, observed).into_iter();
+    let mut all = all_groups(desired, observed);
+    // Where a name and a pin mean one group of the account, the last declaration stands for it.
+    let last: BTreeMap<GroupId, &GroupName> = all.iter().filter_map(|(name, id, _)| Some(((*id)?, *name))).collect();
+    all.retain(|(name, id, _)| id.is_none_or(|id| last.get(&id) == Some(name)));
+    let all = all.into_iter();
     let mut groups: Vec<_> = all.map(|(name, id, declared)| reviewer.group(name, id, declared)).collect();
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     let beside_groups = beside_groups(desired, observed);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use convoke::model::{RunStatus, Status};
 use convoke::plan::{self, Beginnings, Digest, ReviewFacts, Standing};
-use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed};
+use convoke::sandbox::{Endpoint, Fault, FaultRule, Match, Seed, SeedGroup};
 
 use crate::account::{AccountBuilder, member, parsed, policy};
 use crate::builders::{FaultExt as _, FaultRuleExt as _, MatchExt as _, SeedExt as _};
@@ -313,4 +313,19 @@ groups:
     world.run_with(&["why", "--group", "Break Glass"]).exits(0).says(about);
     world.run("plan --format markdown").exits(0).says("`Break Glass` `For \\| incidents; owners: ");
     assert_eq!(world.run("plan --format json").exits(0).json()["groups"][0]["about"]["owners"][0], "ann@example.com");
+}
+
+#[test]
+fn a_group_that_two_declarations_mean_is_counted_once() {
+    let id = "0000000000000000000000000000aaaa";
+    let admins = SeedGroup { id: id.parse().ok(), ..SeedGroup::default() };
+    let mut seed = Seed::default().group("Admins", ["ann@example.com", "bob@example.com"]);
+    let members = seed.groups["Admins"].members.clone();
+    seed.groups.insert("Admins".into(), SeedGroup { members, ..admins });
+    let file = format!(
+        "version: 1\ngroups:\n  Admins:\n    members: [ann@example.com]\n  Ops:\n    id: {id}\n    members: [bob@example.com]\n"
+    );
+    let review = given(seed).file("convoke.yaml", file).run("review --format json").exits(0).json();
+    assert_eq!(review["groups"].as_array().unwrap().len(), 1, "{review}");
+    assert_eq!(review["groups"][0]["memberships"].as_array().unwrap().len(), 2, "{review}");
 }
