@@ -2,7 +2,8 @@
 //!
 //! From the outside in: [`Client`] has the operations. `listing` turns pages into complete lists, and `search` finds
 //! members without reading a complete one. `call` sends one request until it is answered or given up; `retry` decides
-//! whether to repeat it, and `pacer` when the next request may be sent. `answer` says what an answer means, `http` is one exchange, and `wire` describes the JSON.
+//! whether to repeat it, and `pacer` when the next request may be sent. `answer` says what an answer means, `http` is
+//! one exchange, and `wire` describes the JSON.
 
 mod answer;
 mod call;

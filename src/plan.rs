@@ -222,8 +222,8 @@ impl Plan {
     }
 
     /// What must still be read before the plan can be used. Protected people and the user of the token are looked up
-    /// only if the plan removes somebody, holds a removal or leaves one out; then even if a group shows their address, because another group may list them,
-    /// or somebody who shares the address, by a former one.
+    /// only if the plan removes somebody, holds a removal or leaves one out; then even if a group shows their address,
+    /// because another group may list them, or somebody who shares the address, by a former one.
     pub fn needs(&self, current: &Observed, accept_self: bool) -> Needs {
         let mut needs = Needs { groups: self.unread.clone(), ..Needs::default() };
         // What is left out may be planned when more is known.

@@ -59,7 +59,7 @@ impl<'a, I: Ord + Copy + fmt::Display, T: DeserializeOwned> Listing<'a, I, T> {
                     if reads < MOST_READS {
                         continue;
                     }
-                    self.contradiction("it is empty, and the reading before was not".to_owned())
+                    self.contradiction("it is empty, and no other reading confirms it".to_owned())
                 }
                 Ok((pages, began)) => return Ok((pages.rows, began)),
                 Err(error) if error.kind != ApiErrorKind::Incomplete => return Err(error),

@@ -30,7 +30,7 @@ pub(super) struct Field<'n> {
 /// The known keys of a mapping, each with its value.
 pub(super) type Fields<'n> = BTreeMap<&'static str, Field<'n>>;
 
-/// The entries of a mapping, as they are in the file.
+/// The keys of a mapping with their values, in the order of the file. A key can occur more than once.
 pub(super) type MappingEntries<'n> = [(Node<'n>, Node<'n>)];
 
 impl Reader<'_> {

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::{Desired, DesiredGroup, DesiredMember, GroupName, Mode, Origin, PersonRef, Window, last_day};
 
 /// The ends after one time, up to another, that will not be made: those of `protected` people, and those that leave
-/// one of these groups with fewer than `min_members`, or empty; and the entries that are never in force. Each with its entry,
-/// a message and a remedy.
+/// one of these groups with fewer than `min_members`, or empty; and the entries that are never in force. Each with its
+/// entry, a message and a remedy.
 pub fn kept_ends(
     desired: &Desired,
     covers: impl Fn(&GroupName) -> bool,

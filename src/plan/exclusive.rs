@@ -41,11 +41,11 @@ pub(super) fn check(inputs: &Inputs<'_>, plan: &mut Plan) {
     let declared: BTreeMap<&GroupName, MembersOf<'_>> =
         names.into_iter().filter_map(|name| Some((name, members_of(rules.groups.get(name)?, inputs)))).collect();
     let is_observed = |name: &GroupName| rules.groups.get(name).is_some_and(|group| group.mode == Mode::Observe);
-    let mut check = ExclusionCheck::new(rules, inputs.current, plan);
+    let mut exclusions = ExclusionCheck::new(rules, inputs.current, plan);
     for (first, second) in pairs {
         let (Some(in_first), Some(in_second)) = (declared.get(first), declared.get(second)) else { continue };
         for (id, entry, other) in in_both(in_first, in_second) {
-            let states = [check.presence(first, id), check.presence(second, id)];
+            let states = [exclusions.presence(first, id), exclusions.presence(second, id)];
             let reason = |group: &GroupName, entry: &DesiredMember, present| BlockedReason::Exclusive {
                 group: group.clone(),
                 origin: entry.origin.clone(),
@@ -54,10 +54,10 @@ pub(super) fn check(inputs: &Inputs<'_>, plan: &mut Plan) {
             // A person who is present in one of the groups keeps it, so only an exchange for the other one is held.
             let holds_all = !states.contains(&Presence::Present);
             if let [Presence::Joins(place), _] = states {
-                check.block(place, id, reason(second, other, false), holds_all);
+                exclusions.block(place, id, reason(second, other, false), holds_all);
             }
             if let [_, Presence::Joins(place)] = states {
-                check.block(place, id, reason(first, entry, false), holds_all);
+                exclusions.block(place, id, reason(first, entry, false), holds_all);
             }
             if states == [Presence::Present; 2] {
                 // Nothing is written to an observed group, so the other one has to change.
@@ -67,11 +67,11 @@ pub(super) fn check(inputs: &Inputs<'_>, plan: &mut Plan) {
                     (first, entry, reason(second, other, true))
                 };
                 let mode = rules.groups.get(name).map_or(Mode::Exact, |group| group.mode);
-                check.blocked.push(Blocked::new(name, mode, Some(of.person.clone()), &of.origin, why));
+                exclusions.blocked.push(Blocked::new(name, mode, Some(of.person.clone()), &of.origin, why));
             }
         }
     }
-    let mut blocked = check.finish();
+    let mut blocked = exclusions.finish();
     // A person can be excluded by several groups. One reason is sufficient.
     let mut seen = BTreeSet::new();
     blocked.retain(|blocked| seen.insert((blocked.group.clone(), blocked.origin.clone())));
@@ -190,8 +190,6 @@ impl<'a> ExclusionCheck<'a> {
     }
 
     fn finish(mut self) -> Vec<Blocked> {
-        // The newest files may have dropped an exclusion for which an addition waited.
-        self.plan.groups.iter_mut().flat_map(|group| &mut group.changes).for_each(|change| change.after.clear());
         for (member, mut moves) in self.moves() {
             // An addition that is blocked holds removals, which can block another addition of the person.
             loop {
@@ -262,6 +260,8 @@ impl<'a> ExclusionCheck<'a> {
 
     /// Marks each addition that waits for a removal. Returns the exchanges by address.
     fn mark_exchanges(&mut self) -> Vec<Exchange> {
+        // A saved plan has the marks of the files that it was made from, and the newest files may exclude less.
+        self.plan.groups.iter_mut().flat_map(|group| &mut group.changes).for_each(|change| change.after.clear());
         let mut exchanges = Vec::new();
         for (id, all) in self.moves() {
             let (mut member, mut moves) = (None, Moves::default());

@@ -144,11 +144,10 @@ fn mode_or_unmanaged<S: Serializer>(mode: &Option<Mode>, serializer: S) -> Resul
 pub fn review(desired: &Desired, observed: &Observed, facts: ReviewFacts, beginnings: &Beginnings) -> Review {
     let reviewer = Reviewer { observed, people: People::of(observed), time: facts.time, beginnings };
     let mut all = all_groups(desired, observed);
-    // Where a name and a pin mean one group of the account, the last declaration stands for it.
+    // If two declarations match the same group, one by name and one by id, the last one is used.
     let last: BTreeMap<GroupId, &GroupName> = all.iter().filter_map(|(name, id, _)| Some(((*id)?, *name))).collect();
     all.retain(|(name, id, _)| id.is_none_or(|id| last.get(&id) == Some(name)));
-    let all = all.into_iter();
-    let mut groups: Vec<_> = all.map(|(name, id, declared)| reviewer.group(name, id, declared)).collect();
+    let mut groups: Vec<_> = all.into_iter().map(|(name, id, declared)| reviewer.group(name, id, declared)).collect();
     groups.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     let beside_groups = beside_groups(desired, observed);
     let mut summary = summary(&groups);

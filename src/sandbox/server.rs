@@ -27,10 +27,10 @@ use crate::model::{AccountId, GroupId, MemberId};
 
 /// The account of a running sandbox. Clones are handles on the same account, which outlives the server.
 ///
-/// Tests read the real state through it. Groups are found by name, people by email or id. `history()` has every membership that began or ended, with its instant and its request. `members_at(group, instant)`
-/// returns the members of a group at an instant. `requests()` has each request with the instants of its arrival and
-/// answer, the member ids in its answer, and its fault. `unlanded()` is the number of late writes that were not carried
-/// out yet.
+/// Tests read the real state through it. Groups are found by name, people by email or id. `history()` has every
+/// membership that began or ended, with its instant and its request. `members_at(group, instant)` returns the members of
+/// a group at an instant. `requests()` has each request with the instants of its arrival and answer, the member ids in
+/// its answer, and its fault. `unlanded()` is the number of late writes that were not carried out yet.
 #[derive(Clone, Debug)]
 pub struct Account(Arc<Mutex<Server>>);
 
